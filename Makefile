@@ -1,0 +1,66 @@
+# A thin front over Meson: each target installs what it lacks, configures once and does one thing.
+# The build itself is meson.build's; a target here never adds a flag that the code depends on.
+
+MESON := meson
+SETUP := --buildtype=debugoptimized -Doptimization=2
+ASAN := -Db_sanitize=address,undefined -Db_lundef=false
+T ?=
+S ?= 60
+
+.PHONY: all demo check bench asan fuzz format soak claims load badinput install clean
+
+all: build/build.ninja
+	@ninja -C build
+
+build/build.ninja: | packages-build
+	@test -e $@ || $(MESON) setup build $(SETUP)
+
+build-asan/build.ninja: | packages-build
+	@test -e $@ || $(MESON) setup build-asan $(SETUP) $(ASAN)
+
+build-fuzz/build.ninja: | packages-build packages-fuzz
+	@test -e $@ || CC=clang-14 $(MESON) setup build-fuzz $(SETUP) $(ASAN) -Dfuzz=true
+
+.PHONY: packages-build packages-check packages-fuzz packages-format
+packages-%:
+	@tools/packages.sh $*
+
+# Every target below prints its figures; none needs another to have run first.
+demo: all packages-check
+	@demo/run.sh
+
+check: all packages-check build-asan/build.ninja
+	@tools/check.sh
+
+asan: build-asan/build.ninja packages-check
+	@rm -f build-asan/meson-logs/testlog.json
+	@ninja -C build-asan
+	@$(MESON) test -C build-asan --no-rebuild --print-errorlogs; python3 tools/ci_summary.py build-asan
+
+fuzz: build-fuzz/build.ninja
+	@ninja -C build-fuzz $$(ninja -C build-fuzz -t targets all | sed -n 's/^\(fuzz\/fuzz_[a-z_]*\):.*/\1/p')
+	@tools/fuzz.sh build-fuzz "$(S)" $(T)
+
+bench: all packages-check
+	@python3 bench/run.py
+
+soak: all
+	@python3 tests/soak/soak.py --bvisor build/bvisor
+
+claims: all packages-check
+	@python3 tests/escape/escape.py --bvisor build/bvisor --attempts build/tests/escape --table
+
+load: all packages-check
+	@python3 tests/escape/load.py --bvisor build/bvisor --load build/tests/escape/load
+
+badinput: all packages-check
+	@$(MESON) test -C build --no-rebuild --suite badinput --verbose
+
+format: packages-format
+	@git ls-files -co --exclude-standard -- '*.c' '*.h' | xargs clang-format -i
+
+install: all
+	@$(MESON) install -C build --no-rebuild
+
+clean:
+	@rm -rf build build-asan build-fuzz

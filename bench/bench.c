@@ -1,0 +1,307 @@
+/* bench/bench.c - measures; prints one line a figure: LABEL MEDIAN_MICROS WORST_TENTH_MICROS.
+ *
+ * usage: bench launch ROUNDS LABEL CMD... -- LABEL CMD...    interleaved rounds of posix_spawn and wait, one of each command a round;
+ *                                                            CMD `@SPEC.json` is a run through the library from this resident process,
+ *                                                            with its planning, or of one plan again with the word `again` behind it
+ *        bench contract ROUNDS SPEC.json                     parse, probe, plan, whole run, seal check through the library
+ * Interleaving is the point: a machine that gets slower does so for every command. Never a test: nothing here passes or fails. */
+#include <bvisor/bvisor.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define COMMANDS_MAX 16
+#define ROUNDS_MAX 10000
+
+extern char **environ;
+
+struct command {
+    const char *label;
+    char **words; /* NULL-terminated */
+    double *micros;
+};
+
+struct library {
+    struct bv_backend *backend;
+    struct bv_spec *spec;
+    struct bv_plan *plan; /* NULL: every run plans anew */
+};
+
+static void fail(const char *what, const struct bv_error *error)
+{
+    (void)fprintf(stderr, "bench: %s: %s %s\n", what, error == NULL ? strerror(errno) : error->place, error == NULL ? "" : error->text);
+    exit(1);
+}
+
+static double now_micros(void)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec * 1e6 + (double)now.tv_nsec / 1e3;
+}
+
+static int ascending(const void *left, const void *right)
+{
+    const double *one = left, *two = right;
+    return (*one > *two) - (*one < *two);
+}
+
+static void print_figure(const char *label, double *micros, size_t count)
+{
+    qsort(micros, count, sizeof *micros, ascending);
+    (void)printf("%s %.1f %.1f\n", label, micros[count / 2], micros[count - 1 - count / 10]);
+    (void)fflush(stdout);
+}
+
+static char *read_file(const char *path, size_t *ret_size)
+{
+    FILE *file = fopen(path, "rb");
+    char *text = malloc(BV_SPEC_MAX_BYTES);
+
+    if (file == NULL || text == NULL) {
+        fail(path, NULL);
+    }
+    *ret_size = fread(text, 1, BV_SPEC_MAX_BYTES, file);
+    (void)fclose(file);
+    return text;
+}
+
+static void library_open(struct library *library, const char *path)
+{
+    struct bv_error error = { 0 };
+    size_t size;
+    char *text = read_file(path, &size);
+
+    if (bv_spec_parse(text, size, &library->spec, &error) != BV_OK || bv_backend_linux(&library->backend, &error) != BV_OK) {
+        fail(path, &error);
+    }
+    free(text);
+}
+
+static void library_plan(struct library *library)
+{
+    struct bv_error error = { 0 };
+    struct bv_refusal *refusal = NULL;
+
+    if (bv_plan_create(library->backend, library->spec, &library->plan, &refusal, &error) != BV_OK) {
+        fail("bv_plan_create", &error);
+    }
+}
+
+static void library_close(struct library *library)
+{
+    bv_plan_free(library->plan);
+    bv_spec_free(library->spec);
+    bv_backend_free(library->backend);
+}
+
+static struct bv_report *library_run(const struct library *library)
+{
+    const struct bv_run_options options = BV_RUN_OPTIONS_INIT;
+    struct bv_error error = { 0 };
+    struct bv_report *report = NULL;
+    struct bv_refusal *refusal = NULL;
+
+    if (bv_run_confined(library->spec, library->backend, &options, &report, &refusal, &error) != BV_OK) {
+        if (refusal != NULL) {
+            (void)fprintf(stderr, "bench: refused: %s\n", bv_refusal_why(refusal, 0));
+        }
+        fail("bv_run_confined", &error);
+    }
+    if (bv_report_outcome(report) != BV_OUTCOME_COMPLETED) {
+        (void)fprintf(stderr, "bench: outcome %s\n", bv_outcome_name(bv_report_outcome(report)));
+        exit(1);
+    }
+    return report;
+}
+
+/* The same plan once more: planned before, so only the run and its report are timed. */
+static struct bv_report *library_rerun(const struct library *library)
+{
+    struct bv_run_options options = BV_RUN_OPTIONS_INIT;
+    struct bv_error error = { 0 };
+    struct bv_report *report = NULL;
+    struct bv_refusal *refusal = NULL;
+    struct bv_run *run = NULL;
+
+    options.probe_max_age_micros = 1000000;
+    if (bv_run_start(library->backend, library->plan, &options, &run, &refusal, &error) != BV_OK ||
+        bv_run_wait(run, &report, &error) != BV_OK || bv_report_outcome(report) != BV_OUTCOME_COMPLETED) {
+        fail("a run of the same plan", &error);
+    }
+    bv_run_free(run);
+    return report;
+}
+
+/* One posix_spawn and wait with every stream on /dev/null; a command that fails ends the benchmark. */
+static double spawn_once(const struct command *command, const posix_spawn_file_actions_t *actions)
+{
+    int status;
+    pid_t pid;
+    double began = now_micros();
+
+    errno = posix_spawnp(&pid, command->words[0], actions, NULL, command->words, environ);
+    if (errno != 0 || waitpid(pid, &status, 0) != pid) {
+        fail(command->label, NULL);
+    }
+    double took = now_micros() - began;
+    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
+        (void)fprintf(stderr, "bench: %s: status %d\n", command->label, status);
+        exit(1);
+    }
+    return took;
+}
+
+static size_t split(char **words, struct command *commands)
+{
+    size_t count = 0;
+
+    while (words[0] != NULL && count < COMMANDS_MAX) {
+        struct command *command = &commands[count++];
+        *command = (struct command){ .label = *words, .words = words + 1, .micros = calloc(ROUNDS_MAX, sizeof(double)) };
+        if (command->micros == NULL) {
+            fail("calloc", NULL);
+        }
+        while (*words != NULL && strcmp(*words, "--") != 0) {
+            words++;
+        }
+        if (*words != NULL) {
+            *words++ = NULL;
+        }
+    }
+    return count;
+}
+
+static int launch(size_t rounds, char **words)
+{
+    struct command commands[COMMANDS_MAX];
+    struct library libraries[COMMANDS_MAX] = { { 0 } };
+    posix_spawn_file_actions_t actions;
+    size_t count = split(words, commands);
+
+    (void)posix_spawn_file_actions_init(&actions);
+    for (int fd = 0; fd < 3; fd++) {
+        (void)posix_spawn_file_actions_addopen(&actions, fd, "/dev/null", fd == 0 ? O_RDONLY : O_WRONLY, 0);
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (commands[i].words[0][0] == '@') {
+            library_open(&libraries[i], commands[i].words[0] + 1);
+            if (commands[i].words[1] != NULL) { /* "again" */
+                library_plan(&libraries[i]);
+            }
+        }
+    }
+    for (size_t round = 0; round < rounds + 3; round++) {
+        for (size_t i = 0; i < count; i++) {
+            double took;
+            if (libraries[i].spec != NULL) {
+                double began = now_micros();
+                bv_report_free(libraries[i].plan != NULL ? library_rerun(&libraries[i]) : library_run(&libraries[i]));
+                took = now_micros() - began;
+            } else {
+                took = spawn_once(&commands[i], &actions);
+            }
+            /* The first three rounds warm caches. */
+            if (round >= 3) {
+                commands[i].micros[round - 3] = took;
+            }
+        }
+    }
+    for (size_t i = 0; i < count; i++) {
+        print_figure(commands[i].label, commands[i].micros, rounds);
+        free(commands[i].micros);
+        library_close(&libraries[i]);
+    }
+    (void)posix_spawn_file_actions_destroy(&actions);
+    return 0;
+}
+
+enum { STEP_PARSE, STEP_PROBE, STEP_PLAN, STEP_SEAL, STEP_COUNT };
+
+static void contract_round(const struct library *library, const char *text, size_t size, const char *report, double took[STEP_COUNT])
+{
+    struct bv_error error = { 0 };
+    struct bv_refusal *refusal = NULL;
+    struct bv_plan *plan = NULL;
+    struct bv_spec *spec = NULL;
+    char *probe = NULL;
+
+    double began = now_micros();
+    if (bv_spec_parse(text, size, &spec, &error) != BV_OK) {
+        fail("parse", &error);
+    }
+    took[STEP_PARSE] = now_micros() - began;
+    bv_spec_free(spec);
+
+    began = now_micros();
+    if (bv_probe_json(library->backend, &probe, &error) != BV_OK) {
+        fail("probe", &error);
+    }
+    took[STEP_PROBE] = now_micros() - began;
+    bv_free(probe);
+
+    began = now_micros();
+    if (bv_plan_create(library->backend, library->spec, &plan, &refusal, &error) != BV_OK) {
+        fail("plan", &error);
+    }
+    took[STEP_PLAN] = now_micros() - began;
+    bv_plan_free(plan);
+
+    began = now_micros();
+    if (bv_report_verify(report, strlen(report), &error) != BV_OK) {
+        fail("verify", &error);
+    }
+    took[STEP_SEAL] = now_micros() - began;
+}
+
+static int contract(size_t rounds, const char *path)
+{
+    static const char *const labels[STEP_COUNT] = { "parse", "probe", "plan", "seal" };
+    static double micros[STEP_COUNT][ROUNDS_MAX];
+    struct bv_error error = { 0 };
+    struct library library;
+    size_t size;
+    char *text = read_file(path, &size), *document = NULL;
+
+    library_open(&library, path);
+    struct bv_report *report = library_run(&library);
+    if (bv_report_json(report, &document, &error) != BV_OK) {
+        fail("report", &error);
+    }
+    for (size_t round = 0; round < rounds; round++) {
+        double took[STEP_COUNT];
+        contract_round(&library, text, size, document, took);
+        for (size_t step = 0; step < STEP_COUNT; step++) {
+            micros[step][round] = took[step];
+        }
+    }
+    for (size_t step = 0; step < STEP_COUNT; step++) {
+        print_figure(labels[step], micros[step], rounds);
+    }
+    bv_free(document);
+    bv_report_free(report);
+    library_close(&library);
+    free(text);
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    unsigned long rounds = argc > 3 ? strtoul(argv[2], NULL, 10) : 0;
+
+    if (rounds < 1 || rounds > ROUNDS_MAX) {
+        (void)fprintf(stderr, "usage: bench launch ROUNDS LABEL CMD... [-- LABEL CMD...] | bench contract ROUNDS SPEC\n");
+        return 2;
+    }
+    if (strcmp(argv[1], "launch") == 0) {
+        return launch(rounds, argv + 3);
+    }
+    return contract(rounds, argv[3]);
+}

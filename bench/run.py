@@ -1,0 +1,126 @@
+#!/usr/bin/env python3
+"""bench/run.py - prints the figures of this machine, interleaved with its peers, each beside its limit. `make bench` calls it.
+
+usage: bench/run.py [--build DIR] [--rounds N] [--output MIB]
+Latencies are medians in microseconds; ratios are to one posix_spawn and wait of the same static program. bubblewrap is measured only
+where it is installed and works. Exits 0 whatever the figures are: a slow machine is not a failed test.
+"""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+LIMIT = 8.0  # times posix_spawn
+
+
+def figures(build, *words):
+    """{label: (median, worst tenth)}"""
+    done = subprocess.run([os.path.join(build, "bench", "bench"), *words], stdout=subprocess.PIPE, check=True, text=True,
+                          env={"PATH": os.environ["PATH"]})
+    rows = {}
+    for line in done.stdout.splitlines():
+        label, median, worst = line.split()
+        rows[label] = float(median), float(worst)
+    return rows
+
+
+def bubblewrap(nothing, roots):
+    """The command of a comparable sandbox, or None with the reason printed."""
+    program = shutil.which("bwrap")
+    if not program:
+        print("bubblewrap: not installed, not measured")
+        return None
+    command = [program, "--unshare-all"]
+    for root in roots:
+        command += ["--ro-bind", root, root]
+    command += ["--ro-bind", nothing, nothing, nothing]
+    done = subprocess.run(command, capture_output=True, check=False)
+    if done.returncode:
+        print(f"bubblewrap: does not work here, not measured: {done.stderr.decode().strip()}")
+        return None
+    return command
+
+
+def peak_kib(pid):
+    """VmHWM: the peak of this program alone. ru_maxrss would begin with its parent's."""
+    try:
+        with open(f"/proc/{pid}/status", encoding="latin-1") as text:
+            return next((int(line.split()[1]) for line in text if line.startswith("VmHWM:")), 0)
+    except OSError:
+        return 0
+
+
+def output_figures(bvisor, build, mebibytes):
+    """(seconds, seconds bare, peak KiB of the supervisor) for a workload that writes mebibytes to stdout, captured and truncated."""
+    spew = os.path.join(build, "bench", "spew")
+    took = []
+    peak = 0
+    for command in ([spew, str(mebibytes)], [bvisor, "run", "--no-journal", "-q", "--", spew, str(mebibytes)]):
+        # Through a pipe that cat drains: /dev/null would not read at all.
+        with open(os.devnull, "wb") as null, subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=null) as drain:
+            began = time.monotonic()
+            child = subprocess.Popen(command, stdout=drain.stdin, stdin=subprocess.DEVNULL)
+            drain.stdin.close()
+            peak = 0
+            while child.poll() is None:
+                peak = max(peak, peak_kib(child.pid))
+                time.sleep(0.005)
+            drain.wait()
+            took.append(time.monotonic() - began)
+            if child.returncode:
+                sys.exit(f"bench: {' '.join(command)} ended with {child.returncode}")
+    return took[1], took[0], peak
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--build", default="build")
+    parser.add_argument("--rounds", type=int, default=100)
+    parser.add_argument("--output", type=int, default=1024, help="mebibytes of the output figure (the issue's is 10240)")
+    arguments = parser.parse_args()
+    build = os.path.abspath(arguments.build)
+    bvisor, nothing = os.path.join(build, "bvisor"), os.path.join(build, "bench", "nothing")
+    top = tempfile.mkdtemp(prefix="bvt-bench-")
+    try:
+        roots = []
+        for index in range(10):
+            roots.append(os.path.join(top, f"root-{index}"))
+            os.mkdir(roots[-1])
+        grants = [word for root in roots for word in ("--ro", root)]
+        spec = os.path.join(top, "spec.json")
+        with open(spec, "wb") as target:
+            subprocess.run([bvisor, "plan", *grants, "--print-spec", "--", nothing], stdout=target, check=True)
+        # `--` ends bench's own commands, so bvisor gets the workload without it.
+        words = ["posix_spawn", nothing, "--", "command", bvisor, "run", "--no-journal", "-q", *grants, "--report", "/dev/null", nothing,
+                 "--", "library", "@" + spec, "--", "library-again", "@" + spec, "again"]
+        peer = bubblewrap(nothing, roots)
+        if peer:
+            words += ["--", "bubblewrap", *peer]
+        rows = figures(build, "launch", str(arguments.rounds), *words)
+        base = rows["posix_spawn"][0]
+        print(f"\nlaunch and wait of a static program, ten read-only roots, {arguments.rounds} interleaved rounds, uid {os.getuid()}")
+        print(f"{'':14}{'median us':>10}{'p90 us':>10}{'x spawn':>9}  limit")
+        for label, (median, worst) in rows.items():
+            verdict = ""
+            if label in ("command", "library", "library-again"):
+                verdict = f"<= {LIMIT:.0f} x posix_spawn: {'met' if median <= LIMIT * base else 'MISSED'}"
+            print(f"{label:14}{median:10.0f}{worst:10.0f}{median / base:9.2f}  {verdict}")
+        if peer:
+            print(f"{'command / bubblewrap':24}{rows['command'][0] / rows['bubblewrap'][0]:.2f}")
+        print("\nlibrary calls (no limit in this version)")
+        for label, (median, worst) in figures(build, "contract", "200", spec).items():
+            print(f"{label:14}{median:10.1f}{worst:10.1f}")
+        took, bare, peak = output_figures(bvisor, build, arguments.output)
+        print(f"\n{arguments.output} MiB of output, captured and truncated: {took:.2f} s, {arguments.output / took:.0f} MiB/s "
+              f"(bare pipe {arguments.output / bare:.0f} MiB/s), supervisor's peak {peak} KiB")
+    finally:
+        shutil.rmtree(top, ignore_errors=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,69 @@
+/* bvisor/run.h - the loop: spec -> plan -> run -> report. The only calls of the library that start anything. */
+#ifndef BVISOR_RUN_H
+#define BVISOR_RUN_H
+
+#include <bvisor/backend.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct bv_registry; /* id -> backend */
+BV_API BV_MUST_CHECK enum bv_status bv_registry_new(struct bv_registry **ret_registry, struct bv_error *error);
+/* Takes the backend over on success. BV_E_INVALID if its id is taken already. */
+BV_API BV_MUST_CHECK enum bv_status bv_registry_add(struct bv_registry *registry, struct bv_backend *backend, struct bv_error *error);
+BV_API struct bv_backend *bv_registry_find(const struct bv_registry *registry, const char *id); /* NULL if absent */
+BV_API void bv_registry_free(struct bv_registry *registry);
+
+/* What this machine can hold, as one "bvisor.probe/1" document {schema, backend, probed, profile_hash, matrix: [{kind, enforcement, evidence,
+ * mechanism, why, remedy}], budget: {dimension: {...}}}; freed with bv_free(). Budgets are judged for an ordinary process. */
+BV_API BV_MUST_CHECK enum bv_status bv_probe_json(struct bv_backend *backend, char **ret_text, struct bv_error *error);
+
+/* Admits a spec on this machine: opens and hashes the workload, probes, plans. BV_OK: *ret_plan. BV_E_REFUSED: *ret_refusal only.
+ * Else neither is written. */
+BV_API BV_MUST_CHECK enum bv_status bv_plan_create(struct bv_backend *backend, const struct bv_spec *spec, struct bv_plan **ret_plan,
+                                                   struct bv_refusal **ret_refusal, struct bv_error *error);
+
+/* Re-admits a saved "bvisor.plan/1" document. BV_E_INVALID: malformed; BV_E_CORRUPT: plan_id does not match; BV_E_REFUSED with reason
+ * profile_drift: the machine or the workload is no longer what it was. */
+BV_API BV_MUST_CHECK enum bv_status bv_plan_reload(struct bv_backend *backend, const char *text, size_t size, struct bv_plan **ret_plan,
+                                                   struct bv_refusal **ret_refusal, struct bv_error *error);
+/* The id of the backend that a saved plan names, into buffer. BV_E_INVALID. */
+BV_API BV_MUST_CHECK enum bv_status bv_plan_peek_backend(const char *text, size_t size, char buffer[24], struct bv_error *error);
+/* A refusal of reason unknown_backend for a name that no registry knows. BV_E_NOMEM. */
+BV_API BV_MUST_CHECK enum bv_status bv_refusal_unknown_backend(const char *id, struct bv_refusal **ret_refusal, struct bv_error *error);
+
+struct bv_run_options { /* zero-initialise with BV_RUN_OPTIONS_INIT */
+    int stdin_fd;            /* bytes are copied from here (never the descriptor itself); -1 = end of file */
+    int stdout_fd, stderr_fd; /* live copies; -1 = none. Never made non-blocking; SIGPIPE is never raised by a write to them */
+    uint64_t capture_bytes;  /* per captured stream, <= BV_CAPTURE_MAX_BYTES */
+    bv_secret_fn *secret;    /* NULL: every lease is unknown */
+    void *secret_context;
+    uint64_t probe_max_age_micros; /* 0: the machine is probed again before the run. Else a probe of the same backend that found the
+                                    * plan's very profile at most so long ago serves: for a run that follows its planning at once */
+};
+#define BV_RUN_OPTIONS_INIT { -1, -1, -1, BV_CAPTURE_DEFAULT_BYTES, NULL, NULL, 0 }
+
+struct bv_run;
+/* Re-probes, refuses on drift (BV_E_REFUSED, *ret_refusal), resolves secrets, starts. The plan, options and backend must outlive the run. */
+BV_API BV_MUST_CHECK enum bv_status bv_run_start(struct bv_backend *backend, const struct bv_plan *plan, const struct bv_run_options *options,
+                                                 struct bv_run **ret_run, struct bv_refusal **ret_refusal, struct bv_error *error);
+/* Readable when bv_run_dispatch() has something to do; the run's own, do not close. */
+BV_API int bv_run_fd(const struct bv_run *run);
+/* Does what can be done without blocking; *ret_done becomes true once the report can be taken. */
+BV_API BV_MUST_CHECK enum bv_status bv_run_dispatch(struct bv_run *run, bool *ret_done, struct bv_error *error);
+/* Asks the run to end (outcome killed). From any thread, any number of times; async-signal-safe; never blocks. */
+BV_API void bv_run_cancel(struct bv_run *run);
+/* Dispatches until done, seals, gives the report. Once per run. */
+BV_API BV_MUST_CHECK enum bv_status bv_run_wait(struct bv_run *run, struct bv_report **ret_report, struct bv_error *error);
+/* Kills what is left and frees. bv_run_free(NULL) does nothing. */
+BV_API void bv_run_free(struct bv_run *run);
+
+/* plan + run + wait, with one probe for both when options->probe_max_age_micros is 0. BV_OK sets only *ret_report, BV_E_REFUSED only *ret_refusal. */
+BV_API BV_MUST_CHECK enum bv_status bv_run_confined(const struct bv_spec *spec, struct bv_backend *backend, const struct bv_run_options *options,
+                                                    struct bv_report **ret_report, struct bv_refusal **ret_refusal, struct bv_error *error);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,50 @@
+/* backend/linux/cgroup.h - where this process may make leaves: shared by probe.c (tries it) and
+ * cgroup.c (does it). */
+#pragma once
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "backend/linux/linux.h"
+
+enum linux_cgroup { CGROUP_CORE, CGROUP_MEMORY, CGROUP_PIDS, CGROUP_CPU, CGROUP_COUNT };
+
+struct linux_hierarchy {
+    enum linux_controller
+        version;   /* NONE: not mounted, or the caller's own cgroup is not visible in the mount */
+    char dir[512]; /* the caller's own cgroup; absolute */
+};
+
+struct linux_cgroups {
+    struct linux_hierarchy at[CGROUP_COUNT];
+};
+
+/* Reads /proc/self/cgroup and mountinfo. CORE is the v2 hierarchy; a use whose controller is
+ * bound to no v1 hierarchy is in v2 as well. CPU needs no controller there: cpu.stat counts in
+ * every v2 cgroup (cgroup-v2.rst, "CPU Interface Files"), so v1 cpuacct is for machines without
+ * a usable v2 leaf only. 0 or -errno. */
+int linux_cgroups_find(struct linux_cgroups *ret_cgroups);
+
+/* Whether a child of the caller's own v2 cgroup has a controller: 0: it has; 1: it will once the
+ * controller is enabled, which only the root cgroup can do while it holds processes; -ENOENT:
+ * not available there; -EBUSY: available, but the own cgroup holds processes (cgroup-v2.rst, no
+ * internal process constraint). */
+int linux_cgroup_v2_controller(const char *dir, const char *controller);
+
+/* bvisor-<tag>.<inode of the pid namespace>.<pid>.<start time>: names the owner of a leaf. 0 or
+ * -errno. */
+int linux_leaf_name(const char *tag, char *name, size_t size);
+
+/* Start time of a process in clock ticks since boot: with its pid it names one process for ever.
+ * 0 or -errno. */
+int linux_process_start(pid_t pid, unsigned long long *ret_start);
+/* Removes a leaf, waiting while it is busy. 0, also when it is not there, or -errno. */
+int linux_leaf_rmdir(const char *parent, const char *name, unsigned wait_millis);
+
+/* Reads a small file below dir_fd as text. Bytes read or -errno; text is NUL-terminated. */
+int linux_read_at(int dir_fd, const char *name, char *text, size_t size);
+/* Writes a small file below dir_fd with one write. 0 or -errno. */
+int linux_write_at(int dir_fd, const char *name, const char *text);

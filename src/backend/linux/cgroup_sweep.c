@@ -1,0 +1,151 @@
+/* backend/linux/cgroup_sweep.c - removes the leaves that dead supervisors left below the
+ * caller's own cgroups.
+ *
+ * A leaf is touched only when its name is of our form, its owner lived in our pid namespace, and
+ * that very process (pid and start time) is gone; whatever cannot be told for certain counts as
+ * alive. What is left inside is killed first. Failures are left for the next sweep: a sweep
+ * never fails a run. LINUX.md 3. */
+#include "backend/linux/cgroup.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/check.h"
+
+#define SWEEP_WAIT_MILLIS 10u
+#define SWEEP_ROUNDS      10
+
+/* Reads a decimal number that ends at `end`; false for anything else. */
+static bool take_number(const char **at, char end, unsigned long long *ret_value)
+{
+    if (**at < '0' || **at > '9') {
+        return false;
+    }
+    char *after;
+    errno = 0;
+    *ret_value = strtoull(*at, &after, 10);
+    if (errno != 0 || *after != end) {
+        return false;
+    }
+    *at = after + (end != '\0');
+    return true;
+}
+
+/* "bvisor-<tag>.<pid namespace>.<pid>.<start>", tag of [0-9a-z]. */
+static bool parse_name(const char *name, unsigned long long *ret_ns, unsigned long long *ret_pid,
+                       unsigned long long *ret_start)
+{
+    if (strncmp(name, "bvisor-", 7) != 0) {
+        return false;
+    }
+    const char *at = name + 7;
+    const size_t tag = strspn(at, "0123456789abcdefghijklmnopqrstuvwxyz");
+    if (tag == 0 || tag > 40 || at[tag] != '.') {
+        return false;
+    }
+    at += tag + 1;
+    return take_number(&at, '.', ret_ns) && take_number(&at, '.', ret_pid) &&
+           take_number(&at, '\0', ret_start);
+}
+
+static bool owner_is_dead(unsigned long long pid, unsigned long long start)
+{
+    if (pid == 0 || pid > INT_MAX) {
+        return false;
+    }
+    /* /proc may hide other users' processes (hidepid), kill() does not. */
+    if (kill((pid_t)pid, 0) != 0 && errno == ESRCH) {
+        return true;
+    }
+    unsigned long long now_start;
+    return linux_process_start((pid_t)pid, &now_start) == 0 && now_start != start;
+}
+
+/* Without cgroup.kill: SIGKILL to each member through a descriptor, and only while it is still
+ * listed, so that no later owner of its number is hit. */
+static void kill_members(int dir_fd)
+{
+    char before[1024], after[4096]; /* what does not fit waits for the next round */
+    if (linux_read_at(dir_fd, "cgroup.procs", before, sizeof(before)) <= 0) {
+        return;
+    }
+    char *save = NULL;
+    for (char *item = strtok_r(before, "\n", &save); item; item = strtok_r(NULL, "\n", &save)) {
+        const long pid = strtol(item, NULL, 10);
+        char line[24];
+        const int pidfd = pid > 0 ? (int)syscall(SYS_pidfd_open, (pid_t)pid, 0) : -1;
+        if (pidfd < 0) {
+            continue;
+        }
+        snprintf(line, sizeof(line), "\n%ld\n", pid);
+        after[0] = '\n'; /* so that every item is between two line ends */
+        if (linux_read_at(dir_fd, "cgroup.procs", after + 1, sizeof(after) - 1) > 0 &&
+            strstr(after, line)) {
+            (void)syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
+        }
+        close(pidfd);
+    }
+}
+
+static void remove_leaf(const char *parent, int parent_fd, const char *name)
+{
+    const int dir = openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (dir < 0) {
+        return;
+    }
+    const bool killed = linux_write_at(dir, "cgroup.kill", "1") == 0;
+    for (int round = 0; round < SWEEP_ROUNDS; round++) {
+        if (!killed) {
+            kill_members(dir);
+        }
+        if (linux_leaf_rmdir(parent, name, SWEEP_WAIT_MILLIS) != -EBUSY) {
+            break;
+        }
+    }
+    close(dir);
+}
+
+static void sweep_below(const char *parent, unsigned long long own_ns)
+{
+    DIR *dir = opendir(parent);
+    if (!dir) {
+        return;
+    }
+    for (const struct dirent *entry = readdir(dir); entry; entry = readdir(dir)) {
+        unsigned long long ns, pid, start;
+        if (entry->d_type == DT_DIR && parse_name(entry->d_name, &ns, &pid, &start) &&
+            ns == own_ns && owner_is_dead(pid, start)) {
+            remove_leaf(parent, dirfd(dir), entry->d_name);
+        }
+    }
+    closedir(dir);
+}
+
+void linux_leaf_sweep(const struct bv_profile *profile)
+{
+    const uint64_t *word = profile->word;
+    struct linux_cgroups cgroups;
+    struct stat ns;
+    /* Without a usable hierarchy nobody like us could have made a leaf here. */
+    if ((!word[LW_CGROUP_CORE] && !word[LW_MEMORY] && !word[LW_PIDS] && !word[LW_CPUACCT]) ||
+        stat("/proc/self/ns/pid", &ns) != 0 || linux_cgroups_find(&cgroups) != 0) {
+        return;
+    }
+    for (int use = 0; use < CGROUP_COUNT; use++) {
+        bool seen = cgroups.at[use].version == LINUX_CONTROLLER_NONE;
+        for (int other = 0; other < use; other++) {
+            seen = seen || strcmp(cgroups.at[use].dir, cgroups.at[other].dir) == 0;
+        }
+        if (!seen) {
+            sweep_below(cgroups.at[use].dir, (unsigned long long)ns.st_ino);
+        }
+    }
+}

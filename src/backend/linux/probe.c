@@ -1,0 +1,229 @@
+/* backend/linux/probe.c - the facts of this machine, found by trying; nothing is judged and
+ * nothing is left behind.
+ *
+ * No version number decides: kernels are patched, containers forbid what kernels have, and only
+ * a try tells. The kernel's release is recorded for people. A fact is text that stays the same
+ * on an unchanged machine, since a plan is bound to the facts' hash and refuses to run on others
+ * (CONTRACT.md 1, 8). Keys and values: fact_keys.h. */
+#include "backend/linux/linux.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <linux/openat2.h>
+#include <linux/seccomp.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "backend/linux/cgroup.h"
+#include "backend/linux/fact_keys.h"
+#include "backend/linux/probe.h"
+#include "base/check.h"
+#include "base/error.h"
+#include "sys/uapi_landlock.h"
+
+const char *linux_result_text(int result)
+{
+    if (result == TRIAL_NOT_RUN) {
+        return "not tried";
+    }
+    const char *name = result < 0 ? strerrorname_np(-result) : "ok";
+    return name ? name : "unknown errno";
+}
+
+struct facts {
+    struct bv_snapshot *snapshot;
+    enum bv_status status;
+    struct bv_error *error;
+};
+
+/* The first failure ends the probe; later facts are then not added. */
+static void set(struct facts *facts, const char *key, const char *value)
+{
+    if (facts->status == BV_OK) {
+        facts->status = bv_snapshot_set(facts->snapshot, key, value, facts->error);
+    }
+}
+
+static void set_number(struct facts *facts, const char *key, uint64_t value)
+{
+    char text[24];
+    snprintf(text, sizeof(text), "%" PRIu64, value);
+    set(facts, key, text);
+}
+
+static void set_result(struct facts *facts, const char *key, int result)
+{
+    set(facts, key, linux_result_text(result));
+}
+
+static int call_result(long result)
+{
+    return result < 0 ? -errno : 0;
+}
+
+static int opened(long result)
+{
+    if (result < 0) {
+        return -errno;
+    }
+    close((int)result);
+    return 0;
+}
+
+static void probe_identity(struct facts *facts)
+{
+    struct utsname name;
+    if (uname(&name) != 0) {
+        facts->status = bv_fail_sys(facts->error, "probe", -errno, "uname");
+        return;
+    }
+    /* The release is free text of whoever built the kernel; a fact is printable ASCII. */
+    for (char *at = name.release; *at; at++) {
+        if (*at < ' ' || *at > '~') {
+            *at = '?';
+        }
+    }
+    set(facts, FACT_KERNEL, name.release);
+    set_number(facts, FACT_UID, geteuid());
+    const int groups = getgroups(0, NULL);
+    set_number(facts, FACT_GROUPS, groups > 0 ? (uint64_t)groups : 0);
+}
+
+/* CPUs that this thread may use: what a tree that inherits its affinity can burn at once. */
+static void probe_cpus(struct facts *facts)
+{
+    unsigned long mask[8192 / (8 * sizeof(unsigned long))];
+    memset(mask, 0, sizeof(mask));
+    uint64_t count = 0;
+    if (syscall(SYS_sched_getaffinity, 0, sizeof(mask), mask) < 0) {
+        facts->status = bv_fail_sys(facts->error, "probe", -errno, "sched_getaffinity");
+        return;
+    }
+    for (size_t i = 0; i < BV_COUNT(mask); i++) {
+        count += (uint64_t)__builtin_popcountl(mask[i]);
+    }
+    set_number(facts, FACT_CPUS, count);
+}
+
+static void probe_landlock(struct facts *facts)
+{
+    const long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+    if (abi > 0) {
+        set_number(facts, FACT_LANDLOCK_ABI, (uint64_t)abi);
+        return;
+    }
+    char text[40];
+    /* ENOSYS: not built in; EOPNOTSUPP: built in and not in lsm=. */
+    snprintf(text, sizeof(text), "0 %s", abi < 0 ? linux_result_text(-errno) : "");
+    set(facts, FACT_LANDLOCK_ABI, text);
+}
+
+static void probe_calls(struct facts *facts)
+{
+    struct open_how how = { .flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
+                            .resolve = RESOLVE_NO_SYMLINKS };
+    set_result(facts, FACT_OPENAT2, opened(syscall(SYS_openat2, AT_FDCWD, "/", &how, sizeof(how))));
+    set_result(facts, FACT_PIDFD, opened(syscall(SYS_pidfd_open, getpid(), 0)));
+    /* Beyond the last possible descriptor: closes nothing. */
+    set_result(facts, FACT_CLOSE_RANGE, call_result(syscall(SYS_close_range, ~0u, ~0u, 0)));
+    /* Arguments that are too short: every kernel that has the call says EINVAL before it looks
+     * at them. */
+    const int clone3 = call_result(syscall(SYS_clone3, NULL, 0));
+    set_result(facts, FACT_CLONE3, clone3 == -EINVAL ? 0 : clone3);
+    const uint32_t action = SECCOMP_RET_ERRNO;
+    set_result(facts, FACT_SECCOMP,
+               call_result(syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action)));
+}
+
+/* See probe_child.c for why this one is read and not tried. */
+static void probe_netns(struct facts *facts)
+{
+    char text[32];
+    struct stat ns;
+    if (stat("/proc/self/ns/net", &ns) != 0) {
+        set_result(facts, FACT_NETNS, -errno);
+        return;
+    }
+    const int size =
+        linux_read_at(AT_FDCWD, "/proc/sys/user/max_net_namespaces", text, sizeof(text));
+    const bool none = size > 0 && strtol(text, NULL, 10) == 0;
+    set(facts, FACT_NETNS, none ? "user.max_net_namespaces is 0" : "ok");
+}
+
+static void probe_namespaces(struct facts *facts)
+{
+    struct linux_namespace_trial trial;
+    linux_try_namespaces(&trial);
+    char text[64];
+    if (trial.clone != 0) {
+        snprintf(text, sizeof(text), "%s at clone", linux_result_text(trial.clone));
+    } else if (trial.id_map != 0) {
+        snprintf(text, sizeof(text), "%s at uid_map", linux_result_text(trial.id_map));
+    } else {
+        snprintf(text, sizeof(text), "ok");
+    }
+    set(facts, FACT_USERNS, text);
+    set_result(facts, FACT_TMPFS, trial.tmpfs);
+    set_result(facts, FACT_PROC_MOUNT, trial.proc_mount);
+    set_result(facts, FACT_OPEN_TREE, trial.open_tree);
+    set_result(facts, FACT_MOUNT_SETATTR, trial.mount_setattr);
+    set_result(facts, FACT_NOTIFY, trial.listener);
+    if (geteuid() == 0) {
+        set(facts, FACT_NPROC, "no: uid 0 is exempt");
+    } else if (trial.nproc_userns == -EAGAIN) {
+        set(facts, FACT_NPROC, "no: counts all processes of the user");
+    } else {
+        set_result(facts, FACT_NPROC,
+                   trial.nproc_userns != 0 ? trial.nproc_userns : trial.nproc_binds);
+    }
+}
+
+static void probe_cgroups(struct facts *facts)
+{
+    struct linux_cgroup_trial trial;
+    linux_try_cgroups(&trial);
+    set(facts, FACT_CGROUP_CORE, trial.core);
+    set(facts, FACT_CGROUP_KILL, trial.kill);
+    set(facts, FACT_MEMORY, trial.memory);
+    set(facts, FACT_MEMORY_PEAK, trial.memory_peak);
+    set(facts, FACT_MEMSW, trial.memsw);
+    set(facts, FACT_PIDS, trial.pids);
+    set(facts, FACT_PIDS_PEAK, trial.pids_peak);
+    set(facts, FACT_CPUACCT, trial.cpu);
+}
+
+/* st_size of /proc/PID/fd is the number of open descriptors since 6.2; before, 0. */
+static void probe_fd_size(struct facts *facts)
+{
+    struct stat status;
+    const int fd = open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    const bool counts = fd >= 0 && fstat(fd, &status) == 0 && status.st_size > 0;
+    if (fd >= 0) {
+        close(fd);
+    }
+    set(facts, FACT_PROC_FD_SIZE, counts ? "ok" : "no");
+}
+
+enum bv_status linux_probe(void *context, struct bv_snapshot *snapshot, struct bv_error *error)
+{
+    (void)context;
+    const int saved_errno = errno;
+    struct facts facts = { snapshot, BV_OK, error };
+    probe_identity(&facts);
+    probe_cpus(&facts);
+    probe_landlock(&facts);
+    probe_calls(&facts);
+    probe_netns(&facts);
+    probe_namespaces(&facts);
+    probe_cgroups(&facts);
+    probe_fd_size(&facts);
+    errno = saved_errno;
+    return facts.status;
+}

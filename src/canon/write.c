@@ -1,0 +1,191 @@
+/* canon/write.c - the canonical writer: RFC 8785 restricted to integers and ASCII keys.
+ *
+ * One value has one text: members sorted by key (ASCII, so bytes and UTF-16 code units sort alike), no white space,
+ * the shortest escapes, everything from U+0020 up raw. `jq -cSj .` gives the same bytes, which is what lets anybody
+ * check a seal without bvisor; U+007F is left out of documents because jq escapes it and RFC 8785 does not. What is
+ * outside the form is refused, never bent into it. Specified by CONTRACT.md 10. */
+#include "canon/canon.h"
+
+#include "base/check.h"
+#include "base/utf8.h"
+
+#include <bvisor/limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+bool bv_text_is_plain(const char *text, size_t size)
+{
+    for (size_t at = 0; at < size;) {
+        unsigned char byte = (unsigned char)text[at];
+        if (byte < 0x80) { /* most bytes of large texts: no call for these */
+            if (byte == 0x7f || byte == '\0') {
+                return false;
+            }
+            at++;
+            continue;
+        }
+        size_t length = bv_utf8_length(text + at, size - at);
+        if (length == 0) {
+            return false;
+        }
+        at += length;
+    }
+    return true;
+}
+
+/* RFC 8785, section 3.2.2.2. Returns NULL for bytes that stand for themselves. */
+static const char *short_escape(char byte)
+{
+    switch (byte) {
+    case '\b': return "\\b";
+    case '\t': return "\\t";
+    case '\n': return "\\n";
+    case '\f': return "\\f";
+    case '\r': return "\\r";
+    case '"': return "\\\"";
+    case '\\': return "\\\\";
+    default: return NULL;
+    }
+}
+
+static bool write_string(struct bv_buf *buf, const char *text, size_t size)
+{
+    if (!bv_text_is_plain(text, size)) {
+        return false;
+    }
+    bool ok = bv_buf_add(buf, "\"", 1);
+    size_t run = 0; /* start of the bytes that are not written yet */
+    for (size_t at = 0; at < size && ok; at++) {
+        const char *escape = short_escape(text[at]);
+        bool control = (unsigned char)text[at] < 0x20;
+        if (!escape && !control) {
+            continue;
+        }
+        ok = bv_buf_add(buf, text + run, at - run);
+        run = at + 1;
+        if (ok && escape) {
+            ok = bv_buf_text(buf, escape);
+        } else if (ok) {
+            ok = bv_buf_format(buf, "\\u%04x", (unsigned)(unsigned char)text[at]);
+        }
+    }
+    return ok && bv_buf_add(buf, text + run, size - run) && bv_buf_add(buf, "\"", 1);
+}
+
+static bool write_value(struct bv_buf *buf, const json_t *value, unsigned depth);
+
+static bool write_array(struct bv_buf *buf, const json_t *array, unsigned depth)
+{
+    bool ok = bv_buf_add(buf, "[", 1);
+    for (size_t i = 0; i < json_array_size(array) && ok; i++) {
+        ok = (i == 0 || bv_buf_add(buf, ",", 1)) &&
+             write_value(buf, json_array_get(array, i), depth + 1);
+    }
+    return ok && bv_buf_add(buf, "]", 1);
+}
+
+struct member {
+    const char *key;
+    const json_t *value;
+};
+
+static int compare_members(const void *a, const void *b)
+{
+    return strcmp(((const struct member *)a)->key, ((const struct member *)b)->key);
+}
+
+static bool write_members(struct bv_buf *buf, const struct member *members, size_t count,
+                          unsigned depth)
+{
+    for (size_t i = 0; i < count; i++) {
+        const char *key = members[i].key;
+        size_t size = strlen(key);
+        for (size_t at = 0; at < size; at++) {
+            if ((unsigned char)key[at] >= 0x7f) {
+                return false;
+            }
+        }
+        if ((i > 0 && !bv_buf_add(buf, ",", 1)) || !write_string(buf, key, size) ||
+            !bv_buf_add(buf, ":", 1) || !write_value(buf, members[i].value, depth + 1)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool write_object(struct bv_buf *buf, const json_t *value, unsigned depth)
+{
+    size_t count = json_object_size(value);
+    if (count == 0) {
+        return bv_buf_text(buf, "{}");
+    }
+    BV_AUTO(bv_cleanup_free) struct member *members = calloc(count, sizeof(*members));
+    if (!members) {
+        return false;
+    }
+    /* jansson's iterator takes a non-const object and does not change it. */
+    json_t *object = (json_t *)(uintptr_t)value;
+    size_t filled = 0;
+    for (void *iter = json_object_iter(object); iter; iter = json_object_iter_next(object, iter)) {
+        BV_ASSERT(filled < count);
+        members[filled++] =
+            (struct member){ json_object_iter_key(iter), json_object_iter_value(iter) };
+    }
+    BV_ASSERT(filled == count);
+    qsort(members, count, sizeof(*members), compare_members);
+    return bv_buf_add(buf, "{", 1) && write_members(buf, members, count, depth) &&
+           bv_buf_add(buf, "}", 1);
+}
+
+/* Recursion ends at the depth that the reader allows: what bvisor writes, it can read back. */
+static bool write_value(struct bv_buf *buf, const json_t *value, unsigned depth)
+{
+    if (!value) {
+        return false;
+    }
+    switch (json_typeof(value)) {
+    case JSON_OBJECT: return depth < BV_JSON_MAX_DEPTH && write_object(buf, value, depth);
+    case JSON_ARRAY: return depth < BV_JSON_MAX_DEPTH && write_array(buf, value, depth);
+    case JSON_STRING: return write_string(buf, json_string_value(value), json_string_length(value));
+    case JSON_INTEGER: {
+        json_int_t number = json_integer_value(value);
+        return number <= BV_JSON_MAX_INTEGER && number >= -BV_JSON_MAX_INTEGER &&
+               bv_buf_format(buf, "%" JSON_INTEGER_FORMAT, number);
+    }
+    case JSON_REAL: return false;
+    case JSON_TRUE: return bv_buf_text(buf, "true");
+    case JSON_FALSE: return bv_buf_text(buf, "false");
+    case JSON_NULL: return bv_buf_text(buf, "null");
+    }
+    BV_UNREACHABLE();
+}
+
+bool bv_json_write(struct bv_buf *buf, const json_t *value)
+{
+    return write_value(buf, value, 0);
+}
+
+char *bv_json_text(const json_t *value, size_t max_bytes)
+{
+    struct bv_buf buf;
+    bv_buf_init(&buf, max_bytes);
+    if (!bv_json_write(&buf, value)) {
+        bv_buf_done(&buf);
+        return NULL;
+    }
+    return bv_buf_take(&buf);
+}
+
+bool bv_json_set_name(json_t *object, const char *key, const char *text)
+{
+    size_t size = strlen(text);
+    if (bv_text_is_plain(text, size)) {
+        return json_object_set_new(object, key, json_stringn(text, size)) == 0;
+    }
+    BV_AUTO(bv_cleanup_free) char *encoded = bv_base64(text, size);
+    char encoded_key[64];
+    BV_ASSERT(strlen(key) + sizeof("_base64") <= sizeof(encoded_key));
+    (void)snprintf(encoded_key, sizeof(encoded_key), "%s_base64", key);
+    return encoded && json_object_set_new(object, encoded_key, json_string(encoded)) == 0;
+}

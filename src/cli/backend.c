@@ -1,0 +1,118 @@
+/* cli/backend.c - backends by name, and the library's answers "no" and "failed" put into words. */
+#include "cli/commands.h"
+
+#include <string.h>
+
+int cli_tell_error(struct cli *cli, const char *place, const char *source,
+                   const struct bv_error *error)
+{
+    char *remedy = source == NULL ? NULL : cli_pool_format(&cli->pool, "in %s", source);
+    const char *text = error->text[0] == '\0' ? bv_status_name(error->status) : error->text;
+    return cli_fail(cli, error->place[0] == '\0' ? place : error->place, remedy, "%s", text);
+}
+
+int cli_lacks(struct cli *cli, const char *place, const char *why, const char *remedy)
+{
+    const struct cli_refusal refusal = { .reason = bv_refusal_reason_name(BV_REFUSED_UNSUPPORTED),
+                                         .backend = "none",
+                                         .place = place,
+                                         .why = why,
+                                         .remedy = remedy,
+                                         .lacking = true };
+    return cli_refuse(cli, &refusal);
+}
+
+/* Two grants of one kind can be refused in the same words: a person needs them once, the document has both. */
+static bool was_told(const struct bv_refusal *refusal, size_t index)
+{
+    for (size_t i = 0; i < index; i++) {
+        if (strcmp(bv_refusal_what(refusal, i), bv_refusal_what(refusal, index)) == 0 &&
+            strcmp(bv_refusal_why(refusal, i), bv_refusal_why(refusal, index)) == 0 &&
+            strcmp(bv_refusal_remedy(refusal, i), bv_refusal_remedy(refusal, index)) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+int cli_tell_refusal(struct cli *cli, struct bv_refusal *refusal)
+{
+    for (size_t i = 0; i < bv_refusal_count(refusal); i++) {
+        if (was_told(refusal, i)) {
+            continue;
+        }
+        const char *remedy = bv_refusal_remedy(refusal, i);
+        cli_note(remedy[0] == '\0' ? "refused: %s: %s" : "refused: %s: %s (%s)",
+                 bv_refusal_what(refusal, i), bv_refusal_why(refusal, i), remedy);
+    }
+    int result = CLI_REFUSED;
+    if (cli_wants_document(cli)) {
+        struct bv_error error = { 0 };
+        char *text = NULL;
+        if (bv_refusal_json(refusal, &text, &error) != BV_OK) {
+            result = cli_tell_error(cli, "refusal", NULL, &error);
+        } else if (cli_document(cli, text) != CLI_OK) {
+            result = CLI_FAULT;
+        }
+        bv_free(text);
+    }
+    bv_refusal_free(refusal);
+    return result;
+}
+
+static int refuse_unknown(struct cli *cli, const char *id)
+{
+    if (strcmp(id, "wasm") == 0) {
+        const struct cli_refusal refusal = {
+            .reason = bv_refusal_reason_name(BV_REFUSED_UNKNOWN_BACKEND),
+            .backend = "wasm",
+            .place = "backend",
+            .why = "the wasm backend is not part of this version",
+            .remedy = "run a native program",
+        };
+        return cli_refuse(cli, &refusal);
+    }
+    struct bv_refusal *refusal = NULL;
+    struct bv_error error = { 0 };
+    if (bv_refusal_unknown_backend(id, &refusal, &error) != BV_OK) {
+        return cli_tell_error(cli, "--backend", NULL, &error);
+    }
+    return cli_tell_refusal(cli, refusal);
+}
+
+int cli_open_backend(struct cli *cli, const char *id, struct bv_registry **ret_registry,
+                     struct bv_backend **ret_backend)
+{
+    static const struct {
+        const char *id;
+        enum bv_status (*make)(struct bv_backend **ret_backend, struct bv_error *error);
+    } makers[] = { { "linux", bv_backend_linux }, { "inert", bv_backend_inert } };
+    struct bv_error error = { 0 };
+    struct bv_registry *registry = NULL;
+    if (bv_registry_new(&registry, &error) != BV_OK) {
+        return cli_tell_error(cli, "backend", NULL, &error);
+    }
+    enum bv_status status = BV_OK;
+    for (size_t i = 0; i < sizeof makers / sizeof makers[0] && status == BV_OK; i++) {
+        struct bv_backend *backend = NULL;
+        if (strcmp(makers[i].id, id) !=
+            0) { /* making one that nobody asked for is time on the launch path */
+            continue;
+        }
+        status = makers[i].make(&backend, &error);
+        if (status == BV_OK) {
+            status = bv_registry_add(registry, backend, &error);
+            if (status != BV_OK) {
+                bv_backend_free(backend);
+            }
+        }
+    }
+    struct bv_backend *found = status == BV_OK ? bv_registry_find(registry, id) : NULL;
+    if (found == NULL) {
+        bv_registry_free(registry);
+        return status == BV_OK ? refuse_unknown(cli, id) : cli_tell_error(cli, id, NULL, &error);
+    }
+    *ret_registry = registry;
+    *ret_backend = found;
+    return CLI_OK;
+}

@@ -1,0 +1,176 @@
+/* contract/seal.c - canonicalise, hash, and answer for a sealed report.
+ *
+ * The body's canonical text is written once, hashed, and kept; the document is that same text between fixed bytes. So
+ * what is printed is what was hashed, whatever a later writer would make of the tree. The observation is judged before
+ * (audit.c); here nothing is decided any more. Specified by CONTRACT.md 10, exit statuses by INTERFACE.md 1. */
+#include "contract/report.h"
+
+#include "base/check.h"
+#include "base/error.h"
+#include "contract/shape.h"
+#include "contract/tree.h"
+
+#include <string.h>
+
+/* The canonical document: keys sorted, no space. */
+#define DOCUMENT_HEAD   "{\"body\":"
+#define DOCUMENT_MIDDLE ",\"body_hash\":\""
+#define DOCUMENT_TAIL   "\",\"schema\":\"" BV_REPORT_SCHEMA "\"}"
+
+static enum bv_status check_facts(const struct bv_seal_facts *facts, struct bv_error *error)
+{
+    if (!bv_shape_hex(facts->attempt, 32)) {
+        return bv_fail(error, BV_E_INVALID, "attempt",
+                       "an attempt id has 32 lower-case hex digits");
+    }
+    const char *times[] = { facts->started_at, facts->finished_at };
+    for (size_t i = 0; i < BV_COUNT(times); i++) {
+        if (!times[i] || !times[i][0] || strlen(times[i]) > 64 ||
+            !bv_text_is_plain(times[i], strlen(times[i]))) {
+            return bv_fail(error, BV_E_INVALID, "started_at",
+                           "started_at and finished_at must be RFC 3339 times");
+        }
+    }
+    return BV_OK;
+}
+
+static struct bv_report *report_new(void)
+{
+    struct bv_arena *arena = bv_arena_new(sizeof(struct bv_report) + 256);
+    struct bv_report *report = arena ? bv_arena_alloc(arena, sizeof(*report)) : NULL;
+    if (!report) {
+        bv_arena_free(arena);
+        return NULL;
+    }
+    report->arena = arena;
+    bv_buf_init(&report->body, BV_REPORT_MAX_BYTES - 256); /* the rest of the document */
+    return report;
+}
+
+/* The plan's findings, then those of the run; the audit adds its own behind them. NULL: out of memory. */
+static json_t *collect_findings(const struct bv_plan *plan,
+                                const struct bv_observation *observation)
+{
+    const json_t *planned = json_object_get(plan->tree, "findings");
+    json_t *findings = json_array();
+    bool ok = findings != NULL;
+    for (size_t i = 0; ok && i < json_array_size(planned);
+         i++) { /* json_copy() would drop what it cannot allocate */
+        ok = json_array_append(findings, json_array_get(planned, i)) == 0;
+    }
+    for (const struct observed_item *item = observation->findings.first; ok && item;
+         item = item->next) {
+        ok = bv_finding_add(findings, item->kind, item->detail);
+    }
+    if (!ok) {
+        json_decref(findings);
+        return NULL;
+    }
+    return findings;
+}
+
+static bool seal(struct bv_report *report, const struct bv_plan *plan,
+                 const struct bv_observation *observation, const struct bv_seal_facts *facts)
+{
+    BV_AUTO(tree_drop) json_t *findings = collect_findings(plan, observation);
+    if (!findings || !bv_audit(plan, observation, facts, findings, &report->ending)) {
+        return false;
+    }
+    BV_AUTO(tree_drop)
+    json_t *body = bv_report_body(plan, observation, facts, &report->ending, findings);
+    if (!body || !bv_json_write(&report->body, body)) {
+        return false;
+    }
+    bv_digest_bytes(report->body.data, report->body.size, report->body_hash);
+    return true;
+}
+
+enum bv_status bv_report_seal(const struct bv_plan *plan, const struct bv_observation *observation,
+                              const struct bv_seal_facts *facts, struct bv_report **ret_report,
+                              struct bv_error *error)
+{
+    if (!plan || !observation || !facts || !ret_report) {
+        return bv_fail(error, BV_E_INVALID, "", "bv_report_seal: NULL argument");
+    }
+    enum bv_status status = check_facts(facts, error);
+    if (status != BV_OK) {
+        return status;
+    }
+    struct bv_report *report = report_new();
+    if (!report || !seal(report, plan, observation, facts)) {
+        bv_report_free(report);
+        return bv_fail_nomem(error);
+    }
+    BV_ASSERT(bv_shape_digest(report->body_hash));
+    *ret_report = report;
+    return BV_OK;
+}
+
+void bv_report_free(struct bv_report *report)
+{
+    if (report) {
+        bv_buf_done(&report->body);
+        bv_arena_free(report->arena);
+    }
+}
+
+enum bv_outcome bv_report_outcome(const struct bv_report *report)
+{
+    return report->ending.outcome;
+}
+
+struct bv_exit bv_report_exit(const struct bv_report *report)
+{
+    return report->ending.exit;
+}
+
+const char *bv_report_body_hash(const struct bv_report *report)
+{
+    return report->body_hash;
+}
+
+static int own_status(const struct bv_exit *exit)
+{
+    switch (exit->kind) {
+    case BV_EXIT_NONE: return 0;
+    case BV_EXIT_CODE: return exit->value & 0xff;
+    case BV_EXIT_SIGNAL: return 128 + exit->value; /* 1 to 64: the audit saw to it */
+    case BV_EXIT_TRAP: return 134;
+    }
+    BV_UNREACHABLE();
+}
+
+int bv_report_exit_status(const struct bv_report *report)
+{
+    switch (report->ending.outcome) {
+    case BV_OUTCOME_COMPLETED:
+    case BV_OUTCOME_FAILED: return own_status(&report->ending.exit);
+    case BV_OUTCOME_DENIED: return 159;
+    case BV_OUTCOME_TIMEOUT: return 124;
+    case BV_OUTCOME_KILLED: return 137;
+    case BV_OUTCOME_UNSUPPORTED: return 126;
+    case BV_OUTCOME_SUPERVISOR_FAULT: return 125;
+    }
+    BV_UNREACHABLE();
+}
+
+enum bv_status bv_report_json(const struct bv_report *report, char **ret_text,
+                              struct bv_error *error)
+{
+    if (!report || !ret_text) {
+        return bv_fail(error, BV_E_INVALID, "", "bv_report_json: NULL argument");
+    }
+    struct bv_buf text;
+    bv_buf_init(&text, BV_REPORT_MAX_BYTES);
+    (void)bv_buf_text(&text, DOCUMENT_HEAD);
+    (void)bv_buf_add(&text, report->body.data, report->body.size);
+    (void)bv_buf_text(&text, DOCUMENT_MIDDLE);
+    (void)bv_buf_text(&text, report->body_hash);
+    (void)bv_buf_text(&text, DOCUMENT_TAIL);
+    char *document = bv_buf_take(&text); /* NULL if any of these failed */
+    if (!document) {
+        return bv_fail_nomem(error);
+    }
+    *ret_text = document;
+    return BV_OK;
+}

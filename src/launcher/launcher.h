@@ -1,0 +1,120 @@
+/* launcher/launcher.h - what the files of the launcher share: one struct launch, the steps, the
+ * messages.
+ *
+ * The theory of operation stands in main.c. Nothing here allocates: struct launch is static storage
+ * of main(), and everything a launch needs lies in it or in the sealed frame. A function that can
+ * fail answers 0 or -errno; the stage at fault is launch->at->stage. */
+#pragma once
+
+#include "launchwire/frame.h"
+#include "launchwire/status.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define BV_LAUNCH_DEVICES 5
+
+/* Shared between init and the workload stub, so that init can say where a stub died that had no
+ * time to say it itself. */
+enum progress_state { PROGRESS_SETUP = 0, PROGRESS_EXECING = 1, PROGRESS_REPORTED = 2 };
+struct progress {
+    uint32_t state; /* enum progress_state */
+    uint32_t stage; /* enum bv_stage of the step at work */
+    uint64_t index; /* of the item at work: mount, rule, ... */
+};
+
+struct launch {
+    struct bv_frame frame;
+    const uint8_t *bytes; /* the mapped frame; its strings lie here */
+    size_t size;
+    struct progress *at;
+    uint64_t nofile_soft, nofile_hard; /* as inherited */
+    uint64_t page_bytes;
+    /* Descriptors of init's set-up; -1 = none. */
+    int tree_fds
+        [BV_FRAME_MOUNTS_MAX]; /* detached clones of bind sources, by index of their mount */
+    int device_fds[BV_LAUNCH_DEVICES];
+    int supervisor_fd;   /* pidfd: readable once the supervisor is dead */
+    int root_fd;         /* the fresh root */
+    int proc_fd;         /* init's own procfs: detached, never reachable by path */
+    int temp_fd, shm_fd; /* the temp root's tmpfs; a clone of the part that is /dev/shm */
+    uint64_t own_devices
+        [4]; /* st_dev of the file systems made here: the only ones where anything is created */
+    uint32_t own_device_count;
+    int exec_fd;          /* CLOEXEC pipe: EOF at init's end = exec or death of the stub */
+    int ruleset_fd;       /* Landlock, built before privileges go, applied after */
+    int32_t workload;     /* pid inside the boundary */
+    uint64_t birth_nanos; /* CLOCK_MONOTONIC */
+};
+
+struct step {
+    enum bv_stage stage;
+    int (*run)(struct launch *launch);
+};
+
+/* Runs steps in order; the first that fails is reported to the supervisor and ends the row. */
+int bv_run_steps(struct launch *launch, const struct step *steps, size_t count);
+int bv_init_steps(struct launch *launch);
+int bv_workload_steps(struct launch *launch);
+
+/* verify.c: maps the frame that the text names, checks seals, digest and every value. control_fd is
+ * usable once frame.control_fd > 0. */
+int bv_open_frame(struct launch *launch, const char *fd_text);
+
+/* tell.c: one message to the supervisor. Never blocks and never raises SIGPIPE; fd -1 = no
+ * descriptor with it. */
+int bv_tell(const struct launch *launch, const struct bv_status_message *message, int fd);
+void bv_tell_failed(const struct launch *launch, uint32_t stage, uint64_t index, int result);
+
+/* step_ns.c */
+/* In the launcher: everything up to init's first step; returns in the launcher only. */
+int bv_make_init(struct launch *launch);
+int bv_step_hostname(struct launch *launch);
+int bv_step_cgroup_join(struct launch *launch);
+int bv_step_cgroup_ns(struct launch *launch);
+int bv_step_session(struct launch *launch);
+
+/* step_fs.c, step_mount.c */
+int bv_step_mount_private(struct launch *launch);
+int bv_step_open_sources(struct launch *launch);
+int bv_step_open_proc(struct launch *launch);
+int bv_step_make_root(struct launch *launch);
+int bv_step_attach_mounts(struct launch *launch);
+int bv_step_pivot(struct launch *launch);
+int bv_step_cwd(struct launch *launch);
+/* The place `path` in the fresh root as an O_PATH descriptor; made if it is missing, but never
+ * outside a file system of our own. */
+int bv_make_place(struct launch *launch, const char *path, uint32_t mode, bool is_file);
+/* The directory that holds the last component of path, and that component. */
+int bv_make_parent(struct launch *launch, const char *path, const char **ret_name);
+/* A mounted but unattached file system; options are pairs of key and value, ended by NULL. */
+int bv_make_fs(const char *type, const char *const *options, uint64_t attributes);
+int bv_own_device(struct launch *launch,
+                  int fd); /* things may be created in the file system of fd */
+
+/* step_limits.c */
+int bv_step_signals(struct launch *launch);
+int bv_step_priorities(struct launch *launch);
+int bv_step_rlimits(struct launch *launch);
+int bv_step_descriptors(struct launch *launch);
+void bv_default_signals(void);
+int bv_close_all_but(int *fds, size_t count); /* sorts fds; negative ones are ignored */
+int bv_fill_standard_fds(void);
+
+/* step_lock.c */
+int bv_step_credentials(struct launch *launch);
+int bv_step_no_new_privs(struct launch *launch);
+int bv_step_landlock_build(struct launch *launch);
+int bv_step_landlock(struct launch *launch);
+int bv_step_seccomp(struct launch *launch);
+/* Leaves the calling task only these capabilities (bits of the first 64), with an empty bounding
+ * set. */
+int bv_drop_capabilities(uint64_t keep);
+
+/* canaries.c */
+int bv_step_canaries(struct launch *launch);
+
+/* init.c: pid 1 of the boundary. */
+_Noreturn void bv_init_main(struct launch *launch);
+_Noreturn void bv_workload_main(struct launch *launch);

@@ -1,0 +1,195 @@
+/* launcher/step_fs.c - the fresh root: made, furnished with places to mount on, entered; the host's
+ * root gone.
+ *
+ * Runs in init with the capabilities of its own user namespace. Everything is addressed by
+ * descriptor; a host path is looked up once, when its source is opened (step_mount.c). Nothing is
+ * ever created outside a file system that was made here: a mount point inside a granted host tree
+ * must exist already. Specified by LINUX.md 1 and 3. */
+#include "launcher/launcher.h"
+
+#include "launcher/raw.h"
+#include "launcher/text.h"
+
+#define MNT_DETACH 2 /* <linux/mount.h> lacks the flags of umount2 */
+#define NAME_BYTES 256
+
+int bv_own_device(struct launch *launch, int fd)
+{
+    struct stat st;
+    int result = raw_fstat(fd, &st);
+
+    if (result == 0) {
+        BV_ASSERT(launch->own_device_count < BV_COUNT(launch->own_devices));
+        launch->own_devices[launch->own_device_count++] = st.st_dev;
+    }
+    return result;
+}
+
+static bool is_own(const struct launch *launch, int fd)
+{
+    struct stat st;
+
+    if (raw_fstat(fd, &st) < 0) {
+        return false;
+    }
+    for (uint32_t i = 0; i < launch->own_device_count; i++) {
+        if (launch->own_devices[i] == st.st_dev) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A missing place is made if it would lie in a file system of our own; else -ENOENT stands. */
+static int open_or_make(struct launch *launch, int dir, const char *name, uint32_t mode,
+                        bool is_file)
+{
+    int fd = raw_open_path(dir, name, is_file ? 0 : O_DIRECTORY);
+    int result;
+
+    if (fd != -ENOENT || !is_own(launch, dir)) {
+        return fd;
+    }
+    result = is_file ? (int)raw_call(SYS_mknodat, dir, name, S_IFREG | 0444u, 0u)
+                     : (int)raw_call(SYS_mkdirat, dir, name, mode);
+    return result < 0 ? result : raw_open_path(dir, name, is_file ? 0 : O_DIRECTORY);
+}
+
+int bv_make_parent(struct launch *launch, const char *path, const char **ret_name)
+{
+    int dir = raw_open_path(launch->root_fd, ".", O_DIRECTORY);
+    const char *at = path + 1, *slash;
+
+    BV_ASSERT(path[0] == '/');
+    while (dir >= 0 && (slash = strchr(at, '/')) != NULL) {
+        char name[NAME_BYTES];
+        size_t length = (size_t)(slash - at);
+        int next;
+
+        BV_ASSERT(length > 0 && length < sizeof(name));
+        memcpy(name, at, length);
+        name[length] = '\0';
+        next = open_or_make(launch, dir, name, 0755, false);
+        raw_close(dir);
+        dir = next;
+        at = slash + 1;
+    }
+    *ret_name = at;
+    return dir;
+}
+
+int bv_make_place(struct launch *launch, const char *path, uint32_t mode, bool is_file)
+{
+    const char *name;
+    int dir, fd;
+
+    BV_ASSERT(path[0] == '/' && path[1] != '\0');
+    fd = raw_open_path(launch->root_fd, path + 1, is_file ? 0 : O_DIRECTORY);
+    if (fd != -ENOENT) {
+        return fd; /* it is there, which is the rule below a granted tree */
+    }
+    dir = bv_make_parent(launch, path, &name);
+    if (dir < 0) {
+        return dir;
+    }
+    fd = open_or_make(launch, dir, name, mode, is_file);
+    raw_close(dir);
+    return fd;
+}
+
+int bv_make_fs(const char *type, const char *const *options, uint64_t attributes)
+{
+    int context = (int)raw_call(SYS_fsopen, type, (unsigned)FSOPEN_CLOEXEC);
+    long result = context;
+
+    for (size_t i = 0; result >= 0 && options[i]; i += 2) {
+        result = raw_call(SYS_fsconfig, context, (unsigned)FSCONFIG_SET_STRING, options[i],
+                          options[i + 1], 0);
+    }
+    if (result >= 0) {
+        result = raw_call(SYS_fsconfig, context, (unsigned)FSCONFIG_CMD_CREATE, NULL, NULL, 0);
+    }
+    if (result >= 0) {
+        result = raw_call(SYS_fsmount, context, (unsigned)FSMOUNT_CLOEXEC, (unsigned)attributes);
+    }
+    if (context >= 0) {
+        raw_close(context);
+    }
+    return (int)result;
+}
+
+int bv_step_mount_private(struct launch *launch)
+{
+    (void)launch;
+    return (int)raw_call(SYS_mount, NULL, "/", NULL, (unsigned long)(MS_REC | MS_PRIVATE), NULL);
+}
+
+/* Directories and mount points only, bounded by the frame's own size; read-only before anything of
+ * the workload runs. It covers "/", which exists everywhere; paths of this process still start at
+ * the host's root below it until the pivot. */
+int bv_step_make_root(struct launch *launch)
+{
+    static const char *const options[] = {
+        "size", "1m", "nr_inodes", "262144", "mode", "755", NULL
+    };
+    int result;
+
+    (void)raw_call(SYS_umask, 0);
+    launch->root_fd =
+        bv_make_fs("tmpfs", options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
+    if (launch->root_fd < 0) {
+        return launch->root_fd;
+    }
+    result = (int)raw_call(SYS_move_mount, launch->root_fd, "", AT_FDCWD, "/",
+                           (unsigned)MOVE_MOUNT_F_EMPTY_PATH);
+    return result < 0 ? result : bv_own_device(launch, launch->root_fd);
+}
+
+static int same_place(int fd, const char *path)
+{
+    struct stat root, st;
+    int result = raw_fstat(fd, &root);
+
+    if (result == 0) {
+        result = raw_stat(AT_FDCWD, path, &st);
+    }
+    if (result == 0 && (st.st_dev != root.st_dev || st.st_ino != root.st_ino)) {
+        result = -EXDEV;
+    }
+    return result;
+}
+
+/* pivot_root(".", ".") puts the old root on top of the new one, where the detach finds it
+ * (pivot_root(2), NOTES). "/.." follows whatever is mounted on the root, so a host root that stayed
+ * would show there. */
+int bv_step_pivot(struct launch *launch)
+{
+    long result = raw_mount_set(launch->root_fd, MOUNT_ATTR_RDONLY, false);
+
+    if (result == 0) {
+        result = raw_call(SYS_fchdir, launch->root_fd);
+    }
+    if (result == 0) {
+        result = raw_call(SYS_pivot_root, ".", ".");
+    }
+    if (result == 0) {
+        result = raw_call(SYS_umount2, ".", MNT_DETACH);
+    }
+    if (result == 0) {
+        result = raw_call(SYS_chdir, "/");
+    }
+    if (result == 0) {
+        result = same_place(launch->root_fd, "/");
+    }
+    if (result == 0) {
+        result = same_place(launch->root_fd, "/..");
+    }
+    raw_close(launch->root_fd);
+    launch->root_fd = -1;
+    return (int)result;
+}
+
+int bv_step_cwd(struct launch *launch)
+{
+    return (int)raw_call(SYS_chdir, launch->frame.cwd);
+}

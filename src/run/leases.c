@@ -1,0 +1,143 @@
+/* run/leases.c - secret leases and kept descriptors, checked before anything is started; see
+ * leases.h.
+ *
+ * Owns the locked memory of one run. A value is never copied out of it here, never compared with
+ * anything and never part of a text: only references are. Specified by CONTRACT.md 3; the
+ * datagram rule by LINUX.md 4 (sendto through one reaches host sockets). */
+#include "run/leases.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "base/error.h"
+#include "run/refuse.h"
+
+/* The capability that a refused item belongs to, as a document says it; NULL if the spec has
+ * none. */
+static json_t *capability_of(const struct bv_plan *plan, enum bv_capability_kind kind)
+{
+    const struct bv_spec *spec = bv_plan_spec(plan);
+    for (size_t i = 0; i < spec->capability_count; i++) {
+        if (spec->capabilities[i].kind == kind) {
+            return bv_capability_to_json(&spec->capabilities[i]);
+        }
+    }
+    return NULL;
+}
+
+enum bv_status bv_leases_check_fds(const struct bv_backend *backend, const struct bv_plan *plan,
+                                   struct bv_refusal **refusal, struct bv_error *error)
+{
+    const struct bv_intent *intent = bv_plan_intent(plan);
+    enum bv_status status = BV_OK;
+    for (size_t i = 0; i < intent->fd_count && status == BV_OK; i++) {
+        int answer = backend->sys->is_unix_datagram(intent->fds[i]);
+        if (answer == 0) {
+            continue;
+        }
+        char why[128];
+        const char *remedy = "open it before the run";
+        if (answer > 0) {
+            (void)snprintf(
+                why, sizeof(why),
+                "descriptor %d is an AF_UNIX datagram socket: it reaches any socket of the host",
+                intent->fds[i]);
+            remedy = "keep a stream or seqpacket socket instead";
+        } else {
+            (void)snprintf(why, sizeof(why), "descriptor %d is not open", intent->fds[i]);
+        }
+        status = bv_refuse_item(refusal, BV_REFUSED_INVALID_POLICY, backend->ops->id,
+                                bv_requirement_name(BV_REQ_INHERITED_FDS_ONLY),
+                                capability_of(plan, BV_CAP_INHERITED_FDS), why, remedy, error);
+    }
+    return status;
+}
+
+/* Resolves one reference. Returns NULL when all is well, else why not. */
+static const char *resolve_one(struct bv_leases *leases, size_t index,
+                               const struct bv_env_entry *entry, size_t *env_bytes,
+                               bv_secret_fn *secret, void *context)
+{
+    size_t capacity = 0;
+    char *tail = bv_secret_store_tail(&leases->store, &capacity);
+    ptrdiff_t length = secret && tail ? secret(context, entry->secret, tail, capacity) : -1;
+    if (length < 0) {
+        return "is unknown";
+    }
+    if ((size_t)length > capacity) {
+        /* The resolver broke its contract: nothing of it is used. */
+        return "was given more bytes than there was room for";
+    }
+    if (memchr(tail, '\0', (size_t)length)) {
+        return "holds a NUL byte";
+    }
+    if (bv_ckd_add(env_bytes, *env_bytes, (size_t)length) || *env_bytes > BV_ENV_MAX_BYTES) {
+        return "makes the environment larger than 256 KiB";
+    }
+    leases->values[index] = bv_secret_store_keep(&leases->store, (size_t)length);
+    BV_ASSERT(leases->values[index]);
+    return NULL;
+}
+
+/* Bytes of the environment without the values of its secrets, and how many of those there are. */
+static size_t measure(const struct bv_intent *intent, size_t *ret_secrets)
+{
+    size_t bytes = 0;
+    *ret_secrets = 0;
+    for (size_t i = 0; i < intent->env_count; i++) {
+        bytes += strlen(intent->env[i].name) + 2; /* '=' and NUL */
+        bytes += intent->env[i].literal ? strlen(intent->env[i].literal) : 0;
+        *ret_secrets += intent->env[i].secret ? 1 : 0;
+    }
+    return bytes;
+}
+
+enum bv_status bv_leases_resolve(struct bv_leases *leases, const struct bv_backend *backend,
+                                 const struct bv_plan *plan, bv_secret_fn *secret,
+                                 void *secret_context, struct bv_refusal **refusal,
+                                 struct bv_error *error)
+{
+    const struct bv_intent *intent = bv_plan_intent(plan);
+    size_t secrets;
+    size_t env_bytes = measure(intent, &secrets);
+    if (secrets == 0) {
+        return BV_OK;
+    }
+    leases->values = calloc(intent->env_count, sizeof(*leases->values));
+    if (!leases->values) {
+        return bv_fail_nomem(error);
+    }
+    int r = bv_secret_store_open(&leases->store, BV_ENV_MAX_BYTES + secrets);
+    if (r < 0) {
+        /* Never BV_E_NOMEM: what is short is RLIMIT_MEMLOCK, and that is what to say. */
+        return bv_fail(error, BV_E_SYS, "environment",
+                       "memory for secrets cannot be locked (raise RLIMIT_MEMLOCK): %s",
+                       strerrordesc_np(-r));
+    }
+    enum bv_status status = BV_OK;
+    for (size_t i = 0; i < intent->env_count && status == BV_OK; i++) {
+        const struct bv_env_entry *entry = &intent->env[i];
+        const char *fault = entry->secret
+                                ? resolve_one(leases, i, entry, &env_bytes, secret, secret_context)
+                                : NULL;
+        if (fault) {
+            char why[BV_NAME_MAX_BYTES + 96];
+            (void)snprintf(why, sizeof(why), "secret lease '%s' %s", entry->secret, fault);
+            status = bv_refuse_item(refusal, BV_REFUSED_INVALID_POLICY, backend->ops->id,
+                                    bv_requirement_name(BV_REQ_ENVIRONMENT),
+                                    capability_of(plan, BV_CAP_ENVIRONMENT), why,
+                                    "give the resolver a value for this reference", error);
+        }
+    }
+    return status;
+}
+
+void bv_leases_done(struct bv_leases *leases)
+{
+    bv_secret_store_done(&leases->store);
+    free(leases->values);
+    leases->values = NULL;
+}

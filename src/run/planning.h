@@ -1,0 +1,23 @@
+/* run/planning.h - what planning and running share: the state of the machine and of the
+ * workload, taken at one moment. */
+#pragma once
+
+#include "contract/contract.h"
+#include "run/workload_file.h"
+
+struct bv_survey {
+    struct bv_workload_identity identity; /* known false when the spec launches nothing */
+    int workload_fd;                      /* -EBADF when the spec launches nothing; owned */
+    struct bv_snapshot *facts;            /* owned */
+    struct bv_workload_problem problem;   /* set when the workload cannot be taken */
+};
+
+struct bv_survey *bv_survey_new(void); /* NULL: out of memory */
+void bv_survey_free(struct bv_survey *survey);
+/* Opens and identifies the workload. BV_E_REFUSED: survey->problem says why. */
+BV_MUST_CHECK enum bv_status bv_survey_workload(struct bv_survey *survey,
+                                                struct bv_backend *backend,
+                                                const struct bv_spec *spec, struct bv_error *error);
+/* Probes the machine. */
+BV_MUST_CHECK enum bv_status bv_survey_machine(struct bv_survey *survey, struct bv_backend *backend,
+                                               struct bv_error *error);

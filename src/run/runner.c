@@ -1,0 +1,392 @@
+/* run/runner.c - one run: re-check, start, dispatch, end, seal. The only caller of a backend's run
+ * functions.
+ *
+ * Theory of operation. bv_run_start() looks again at everything the plan was made from: the kept
+ * descriptors, the workload's file, the machine; any difference is a refusal. Only then are
+ * secrets resolved and the backend started. From there on exactly one report comes out: a
+ * backend that fails, falls silent or observes too little turns the run into a supervisor_fault,
+ * whose text is run->fault. The backend's run is closed (the tree is dead) before the report is
+ * sealed. One thread drives a run; bv_run_cancel() alone may come from any other thread or a
+ * signal handler: it writes to an eventfd that lives as long as the run. Must not judge what was
+ * observed: the contract's seal does. CONTRACT.md 1 and 9. */
+#include <bvisor/run.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "base/error.h"
+#include "run/drift.h"
+#include "run/leases.h"
+#include "run/planning.h"
+#include "run/refuse.h"
+
+#define ATTEMPT_BYTES 16 /* 128 random bits: never twice */
+#define STAMP_BYTES   40
+
+struct bv_run {
+    struct bv_backend *backend;
+    const struct bv_plan *plan;
+    struct bv_survey *survey; /* of the start; holds the workload's descriptor and identity */
+    struct bv_leases leases;
+    struct bv_observation *observation;
+    struct bv_execution execution;
+    void *state; /* the backend's run; NULL once closed */
+    int cancel_fd;
+    bool done, taken;
+    char attempt[2 * ATTEMPT_BYTES + 1];
+    char started_at[STAMP_BYTES], finished_at[STAMP_BYTES];
+    char fault[300]; /* "" while all is well */
+};
+
+/* RFC 3339 in UTC with microseconds: evidence only, nothing is decided by it. */
+static int stamp(const struct bv_sys *sys, char text[STAMP_BYTES])
+{
+    struct timespec now;
+    struct tm tm;
+    int r = sys->now(&now);
+    if (r < 0) {
+        return r;
+    }
+    if (!gmtime_r(&now.tv_sec, &tm)) {
+        return -EOVERFLOW;
+    }
+    size_t n = strftime(text, STAMP_BYTES, "%Y-%m-%dT%H:%M:%S", &tm);
+    (void)snprintf(text + n, STAMP_BYTES - n, ".%06ldZ", now.tv_nsec / 1000);
+    return 0;
+}
+
+static int make_attempt(const struct bv_sys *sys, char text[2 * ATTEMPT_BYTES + 1])
+{
+    uint8_t bytes[ATTEMPT_BYTES];
+    int r = sys->random(bytes, sizeof(bytes));
+    for (size_t i = 0; r == 0 && i < sizeof(bytes); i++) {
+        (void)snprintf(text + 2 * i, 3, "%02x", bytes[i]);
+    }
+    return r;
+}
+
+/* The first fault is the one that the report names. */
+static void fault(struct bv_run *run, const char *what, const char *why)
+{
+    if (run->fault[0] == '\0') {
+        (void)snprintf(run->fault, sizeof(run->fault), "%s%s%s", what, why[0] ? ": " : "", why);
+    }
+}
+
+static enum bv_status check_option_fd(const struct bv_sys *sys, const char *place, int fd,
+                                      struct bv_error *error)
+{
+    if (fd == -1 || (fd >= 0 && sys->is_open(fd) == 0)) {
+        return BV_OK;
+    }
+    return bv_fail(error, BV_E_INVALID, place, "descriptor %d is not open", fd);
+}
+
+static enum bv_status check_arguments(const struct bv_backend *backend, const struct bv_plan *plan,
+                                      const struct bv_run_options *options, struct bv_error *error)
+{
+    if (strcmp(bv_plan_backend(plan), backend->ops->id) != 0) {
+        return bv_fail(error, BV_E_INVALID, "", "the plan was made for backend '%s', not '%s'",
+                       bv_plan_backend(plan), backend->ops->id);
+    }
+    if (options->capture_bytes > BV_CAPTURE_MAX_BYTES) {
+        return bv_fail(error, BV_E_LIMIT, "capture_bytes",
+                       "at most %u bytes of a stream can be captured", BV_CAPTURE_MAX_BYTES);
+    }
+    enum bv_status status = check_option_fd(backend->sys, "stdin_fd", options->stdin_fd, error);
+    if (status == BV_OK) {
+        status = check_option_fd(backend->sys, "stdout_fd", options->stdout_fd, error);
+    }
+    return status == BV_OK ? check_option_fd(backend->sys, "stderr_fd", options->stderr_fd, error)
+                           : status;
+}
+
+/* Is the machine what the plan says, and the workload? A probe of this backend that found the
+ * plan's very profile no longer ago than the caller allows is not repeated. */
+static enum bv_status check_drift(struct bv_run *run, uint64_t max_age_micros,
+                                  struct bv_refusal **refusal, struct bv_error *error)
+{
+    struct bv_backend *backend = run->backend;
+    const char *id = backend->ops->id;
+    enum bv_status status =
+        bv_drift_workload(id, bv_plan_identity(run->plan), &run->survey->identity, refusal, error);
+    if (status != BV_OK ||
+        (max_age_micros > 0 &&
+         bv_probe_memo_holds(&backend->last_probe, bv_plan_profile_hash(run->plan),
+                             backend->sys->boot_micros(), max_age_micros))) {
+        return status;
+    }
+    char hash[BV_DIGEST_TEXT_SIZE];
+    status = bv_survey_machine(run->survey, backend, error);
+    if (status == BV_OK && !bv_profile_digest(id, run->survey->facts, hash)) {
+        status = bv_fail_nomem(error);
+    }
+    if (status != BV_OK || strcmp(hash, bv_plan_profile_hash(run->plan)) == 0) {
+        if (status == BV_OK) {
+            bv_probe_memo_store(&backend->last_probe, hash, backend->sys->boot_micros());
+        }
+        return status;
+    }
+    json_t *planned = bv_snapshot_to_json(bv_plan_profile(run->plan)->facts),
+           *probed = bv_snapshot_to_json(run->survey->facts);
+    status = planned && probed ? bv_drift_facts(id, planned, probed, refusal, error)
+                               : bv_fail_nomem(error);
+    json_decref(planned);
+    json_decref(probed);
+    if (status == BV_OK && !*refusal) { /* no single fact differs: the hash itself does */
+        status =
+            bv_drift_item(id, "profile", bv_plan_profile_hash(run->plan), hash, refusal, error);
+    }
+    return status;
+}
+
+/* All that must hold before anything is started, in this order: kept descriptors first, because
+ * what is opened here takes free numbers. BV_E_REFUSED with *refusal set, which the caller gives
+ * on. */
+static enum bv_status check_start(struct bv_run *run, const struct bv_run_options *options,
+                                  struct bv_refusal **refusal, struct bv_error *error)
+{
+    const struct bv_spec *spec = bv_plan_spec(run->plan);
+    enum bv_status status = bv_leases_check_fds(run->backend, run->plan, refusal, error);
+    if (status != BV_OK || *refusal) {
+        return status;
+    }
+    status = bv_survey_workload(run->survey, run->backend, spec, error);
+    if (status == BV_E_REFUSED) {
+        status = bv_refuse_workload(run->backend, spec, BV_REFUSED_PROFILE_DRIFT,
+                                    &run->survey->problem, refusal, error);
+        return status == BV_E_REFUSED ? BV_OK : status;
+    }
+    if (status == BV_OK) {
+        status = check_drift(run, options->probe_max_age_micros, refusal, error);
+    }
+    if (status == BV_OK && !*refusal) {
+        status = bv_leases_resolve(&run->leases, run->backend, run->plan, options->secret,
+                                   options->secret_context, refusal, error);
+    }
+    return status;
+}
+
+static enum bv_status prepare(struct bv_run *run, const struct bv_run_options *options,
+                              struct bv_error *error)
+{
+    const struct bv_sys *sys = run->backend->sys;
+    run->observation = bv_observation_new();
+    if (!run->observation) {
+        return bv_fail_nomem(error);
+    }
+    run->cancel_fd = sys->event_new();
+    if (run->cancel_fd < 0) {
+        return bv_fail_sys(error, "start", run->cancel_fd, "making the cancel event");
+    }
+    int r = make_attempt(sys, run->attempt);
+    r = r == 0 ? stamp(sys, run->started_at) : r;
+    if (r < 0) {
+        return bv_fail_sys(error, "start", r, "making the attempt's id and time");
+    }
+    run->execution = (struct bv_execution){
+        .attempt = run->attempt,
+        .intent = bv_plan_intent(run->plan),
+        .identity = &run->survey->identity,
+        .profile = bv_plan_profile(run->plan),
+        .offers = bv_plan_offers(run->plan),
+        .workload_fd = run->survey->workload_fd,
+        .cancel_fd = run->cancel_fd,
+        .stdin_fd = options->stdin_fd < 0 ? -EBADF : options->stdin_fd,
+        .stdout_fd = options->stdout_fd < 0 ? -EBADF : options->stdout_fd,
+        .stderr_fd = options->stderr_fd < 0 ? -EBADF : options->stderr_fd,
+        .capture_bytes = options->capture_bytes,
+        .secret_values = run->leases.values,
+        .observation = run->observation,
+    };
+    return BV_OK;
+}
+
+static enum bv_status start_backend(struct bv_run *run, struct bv_error *error)
+{
+    const struct bv_backend_ops *ops = run->backend->ops;
+    enum bv_status status = ops->start(run->backend->context, &run->execution, &run->state, error);
+    if (status == BV_OK && !run->state) {
+        return bv_fail(error, BV_E_FAULT, "start",
+                       "backend '%s' started nothing and said that it did", ops->id);
+    }
+    if (status == BV_E_REFUSED) { /* a refusal is the planner's; a backend has no object for one */
+        return bv_fail(error, BV_E_FAULT, "start", "backend '%s' refused what was admitted",
+                       ops->id);
+    }
+    if (status != BV_OK && run->state) {
+        run->state = NULL; /* on failure nothing of it is left, and what it wrote there is no run */
+    }
+    return status;
+}
+
+enum bv_status bv_run_start(struct bv_backend *backend, const struct bv_plan *plan,
+                            const struct bv_run_options *options, struct bv_run **ret_run,
+                            struct bv_refusal **ret_refusal, struct bv_error *error)
+{
+    static const struct bv_run_options defaults = BV_RUN_OPTIONS_INIT;
+    if (!backend || !plan || !ret_run || !ret_refusal) {
+        return bv_fail(error, BV_E_INVALID, "",
+                       "a backend, a plan and places for the answers are needed");
+    }
+    options = options ? options : &defaults;
+    enum bv_status status = check_arguments(backend, plan, options, error);
+    if (status != BV_OK) {
+        return status;
+    }
+    struct bv_run *run = calloc(1, sizeof(*run));
+    if (!run) {
+        return bv_fail_nomem(error);
+    }
+    run->backend = backend;
+    run->plan = plan;
+    run->cancel_fd = -EBADF;
+    run->survey = bv_survey_new();
+    if (!run->survey) {
+        bv_run_free(run);
+        return bv_fail_nomem(error);
+    }
+    struct bv_refusal *refusal = NULL;
+    status = check_start(run, options, &refusal, error);
+    if (status == BV_OK && !refusal) {
+        status = prepare(run, options, error);
+    }
+    if (status == BV_OK && !refusal) {
+        status = start_backend(run, error);
+        /* Delivered, or never to be: nothing of the supervisor's holds a value while the run lasts. */
+        run->execution.secret_values = NULL;
+        bv_leases_done(&run->leases);
+    }
+    if (status == BV_OK && !refusal) {
+        *ret_run = run;
+        return BV_OK;
+    }
+    bv_run_free(run);
+    if (status != BV_OK) {
+        bv_refusal_free(refusal);
+        return status;
+    }
+    *ret_refusal = refusal;
+    return BV_E_REFUSED;
+}
+
+int bv_run_fd(const struct bv_run *run)
+{
+    /* Once the backend's run is closed there is nothing to wait for; the event that ends it
+     * keeps the number a valid one. */
+    return run->state ? run->backend->ops->poll_fd(run->state) : run->cancel_fd;
+}
+
+/* The tree is dead, or is being killed here. Everything after this is paper. */
+static void finish(struct bv_run *run)
+{
+    const struct bv_sys *sys = run->backend->sys;
+    run->backend->ops->close_run(BV_TAKE(run->state));
+    bv_leases_done(&run->leases);
+    run->execution.secret_values = NULL;
+    if (run->survey->identity.known &&
+        !bv_workload_is_unchanged(sys, run->survey->workload_fd, &run->survey->identity) &&
+        !bv_observe_finding(run->observation, "workload_changed",
+                            "the workload's file changed while it ran")) {
+        fault(run, "the finding that the workload's file changed could not be kept", "");
+    }
+    if (stamp(sys, run->finished_at) < 0) {
+        bv_copy_text(run->finished_at, sizeof(run->finished_at), run->started_at);
+        fault(run, "the clock could not be read", "");
+    }
+    sys->event_raise(run->cancel_fd); /* so that whoever still polls bv_run_fd() wakes */
+    run->done = true;
+}
+
+enum bv_status bv_run_dispatch(struct bv_run *run, bool *ret_done, struct bv_error *error)
+{
+    if (!run || !ret_done) {
+        return bv_fail(error, BV_E_INVALID, "", "a run and a place for the answer are needed");
+    }
+    if (!run->done) {
+        struct bv_error inner = { 0 };
+        bool done = false;
+        enum bv_status status = run->backend->ops->dispatch(run->state, &done, &inner);
+        if (status != BV_OK) {
+            fault(run, "the backend failed", inner.text[0] ? inner.text : bv_status_name(status));
+        }
+        if (done || status != BV_OK) {
+            finish(run);
+        }
+    }
+    *ret_done = run->done;
+    return BV_OK;
+}
+
+void bv_run_cancel(struct bv_run *run)
+{
+    if (run) {
+        run->backend->sys->event_raise(run->cancel_fd);
+    }
+}
+
+/* Drives the run to its end. A backend whose descriptor cannot be waited for has failed. */
+static enum bv_status drive(struct bv_run *run, struct bv_error *error)
+{
+    bool done = run->done;
+    while (!done) {
+        int r = run->backend->sys->wait_readable(bv_run_fd(run), -1);
+        if (r < 0) {
+            fault(run, "the backend's descriptor cannot be waited for", strerrordesc_np(-r));
+            finish(run);
+        }
+        enum bv_status status = bv_run_dispatch(run, &done, error);
+        if (status != BV_OK) {
+            return status;
+        }
+    }
+    return BV_OK;
+}
+
+enum bv_status bv_run_wait(struct bv_run *run, struct bv_report **ret_report,
+                           struct bv_error *error)
+{
+    if (!run || !ret_report) {
+        return bv_fail(error, BV_E_INVALID, "", "a run and a place for the report are needed");
+    }
+    if (run->taken) {
+        return bv_fail(error, BV_E_STATE, "", "the report of this run was taken already");
+    }
+    enum bv_status status = drive(run, error);
+    if (status != BV_OK) {
+        return status;
+    }
+    char kernel[96];
+    int r = run->backend->sys->kernel_release(kernel, sizeof(kernel));
+    if (r < 0) {
+        return bv_fail_sys(error, "seal", r, "reading the kernel's release");
+    }
+    const struct bv_seal_facts facts = {
+        .attempt = run->attempt,
+        .started_at = run->started_at,
+        .finished_at = run->finished_at,
+        .kernel = kernel,
+        .uid = run->backend->sys->effective_uid(),
+        .fault = run->fault[0] ? run->fault : NULL,
+    };
+    /* When memory runs out here the run keeps what it observed, and the caller may ask again. */
+    status = bv_report_seal(run->plan, run->observation, &facts, ret_report, error);
+    run->taken = status == BV_OK;
+    return status;
+}
+
+void bv_run_free(struct bv_run *run)
+{
+    if (!run) {
+        return;
+    }
+    run->backend->ops->close_run(BV_TAKE(run->state));
+    bv_leases_done(&run->leases);
+    bv_observation_free(run->observation);
+    bv_survey_free(run->survey);
+    bv_cleanup_fd(&run->cancel_fd);
+    free(run);
+}

@@ -1,0 +1,33 @@
+/* run/workload_file.h - opening, identifying and hashing what will run; and whether the paths of
+ * a spec are there. */
+#pragma once
+
+#include <bvisor/run.h>
+
+#include "run/instance.h"
+
+/* Why a workload cannot be taken, for a refusal. */
+struct bv_workload_problem {
+    const char *subject; /* path that the problem is with: the spec's or the identity's text */
+    char why[192];       /* to be read after the subject: "is a directory" */
+    const char *remedy;  /* static text */
+};
+
+/* Opens the workload once, finds what it is and hashes it. *ret_fd is on the very inode that was
+ * hashed, >= 3, the caller's. The identity is filled with known = true. BV_E_REFUSED: *problem
+ * says why (and nothing is open). BV_E_SYS, BV_E_NOMEM. */
+BV_MUST_CHECK enum bv_status bv_workload_open(struct bv_backend *backend,
+                                              const struct bv_workload *workload,
+                                              struct bv_workload_identity *identity, int *ret_fd,
+                                              struct bv_workload_problem *problem,
+                                              struct bv_error *error);
+
+/* True while the open file still has the size and times that it was hashed with. */
+bool bv_workload_is_unchanged(const struct bv_sys *sys, int fd,
+                              const struct bv_workload_identity *identity);
+
+/* Checks that every filesystem root and every source of an exposed path exists and is reached
+ * through no symbolic link. BV_E_INVALID with the JSON pointer of the first that is not. "/proc"
+ * and "/dev" are the boundary's own and always there. */
+BV_MUST_CHECK enum bv_status bv_paths_check(const struct bv_sys *sys, const struct bv_spec *spec,
+                                            struct bv_error *error);

@@ -1,0 +1,358 @@
+#!/usr/bin/env python3
+"""tests/escape/escape.py - runs every attempt outside and inside the boundary with the same rights, judged by the host.
+
+usage: escape.py --bvisor PROGRAM --attempts DIRECTORY [--as root|user] [--only NAME] [--table] [--list]
+TAP on stdout. An attempt that fails outside fails the test: it would prove nothing inside. A case that this layout's planner
+refuses is not run; the closing tests then check that `bvisor probe` claims `enforced` only for cells that an attempt
+really tested here. --table prints that relation for a person instead.
+"""
+
+import argparse
+import contextlib
+import hashlib
+import json
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+import bvhost  # noqa: E402  pylint: disable=wrong-import-position
+import cases  # noqa: E402  pylint: disable=wrong-import-position
+
+SKIPPED = 77
+BANNER = "ATTEMPT RUNS\n"
+
+
+class Context:
+    """One run of one attempt: its directory on the host, its secret, and all that the judge may look at."""
+
+    def __init__(self, session, inside):
+        self.session, self.inside, self.uid, self.as_user = session, inside, session.uid, session.as_user
+        self.secret, self.name = secrets.token_hex(16), "bx" + secrets.token_hex(6)
+        self.base = tempfile.mkdtemp(prefix="case-", dir=session.top)
+        os.chmod(self.base, 0o755)
+        self.own(self.base)
+        self.ro, self.rw, self.outside = (os.path.join(self.base, name) for name in ("ro", "rw", "outside"))
+        for directory in (self.ro, self.rw, self.outside):
+            os.mkdir(directory, 0o755)
+            self.own(directory)
+        self.write(self.ro + "/f", "content of f\n")
+        self.write(self.rw + "/g", "content of g\n")
+        self.write(self.outside + "/f", "content of f\n")
+        self.write(self.outside + "/secret", self.secret + "\n")
+        self.digests = {}
+        self.fds, self.at_end, self.listener, self.victim = {}, [], None, None
+        self.banner = True
+        self.out = self.err = ""
+        self.raw_out = self.raw_err = b""
+        self.report = self.refusal = self.plan_budget = None
+        self.cpu_micros = 0
+
+    def digest_trees(self):
+        for name in ("ro", "rw", "outside"):
+            self.digests[name] = bvhost.tree_digest(getattr(self, name))
+
+    def own(self, path):
+        if os.getuid() != self.uid:
+            os.chown(path, self.uid, self.uid, follow_symlinks=False)
+
+    def write(self, path, text):
+        with open(path, "w", encoding="utf-8") as target:
+            target.write(text)
+        self.own(path)
+
+    @staticmethod
+    def read(path):
+        try:
+            with open(path, encoding="utf-8") as source:
+                return source.read()
+        except OSError:
+            return ""
+
+    def program(self, name):
+        return os.path.join(self.session.bin, name)
+
+    @staticmethod
+    def now():
+        return time.monotonic()
+
+    def bound(self, dimension):
+        """Outside: what the inside run was allowed at most. The harness runs inside first for budgets."""
+        return self.session.bounds[dimension]
+
+    def close(self):
+        if self.victim:
+            with contextlib.suppress(ProcessLookupError):
+                self.victim.kill()
+            self.victim.wait()
+            self.victim.stdout.close()
+        if self.listener:
+            self.listener.close()
+        for action in self.at_end:
+            action()
+        for fd in self.fds.values():
+            os.close(fd)
+        # What an attempt left running outside (kill_daemon): only processes that wear this run's own random name.
+        for pid in bvhost.named(self.name) + bvhost.named(self.name[::-1]):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, 9)
+        shutil.rmtree(self.base, ignore_errors=True)
+
+
+class Session:
+    """All runs as one user."""
+
+    def __init__(self, arguments, uid):
+        self.uid = uid
+        self.as_user = []
+        if uid != os.getuid():
+            self.as_user = ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups", "--"]
+        self.top = tempfile.mkdtemp(prefix="bvt-")
+        os.chmod(self.top, 0o755)
+        # The build directory may be out of an ordinary user's reach.
+        self.bin = os.path.join(self.top, "bin")
+        shutil.copytree(arguments.attempts, self.bin, ignore=lambda top, names: [
+            name for name in names if not os.access(os.path.join(top, name), os.X_OK) or os.path.isdir(os.path.join(top, name))])
+        os.chmod(self.bin, 0o755)
+        self.bvisor = shutil.copy(arguments.bvisor, os.path.join(self.top, "bvisor"))
+        os.chmod(self.bvisor, 0o755)
+        self.jq = shutil.which("jq")
+        self.tested = set()
+        self.bounds = {}
+
+    def close(self):
+        shutil.rmtree(self.top, ignore_errors=True)
+
+    def probe(self):
+        """{cell: enforcement} as the product states it."""
+        text = subprocess.run(self.as_user + [self.bvisor, "probe", "--json"], capture_output=True, check=True, env={}).stdout
+        document = json.loads(text)
+        cells = {row["kind"]: row["enforcement"] for row in document["matrix"]}
+        for dimension, row in document["budget"].items():
+            supplied = row.get("supplied", row)
+            cells[dimension] = supplied.get("guarantee", "unsupported") if row.get("can_bound", True) else "unsupported"
+        return cells
+
+    def command(self, case, ctx):
+        attempt = [ctx.program(case.attempt)] + list(case.args(ctx))
+        if not ctx.inside:
+            return (case.wrapper(ctx) if case.wrapper else []) + attempt
+        options = list(case.options(ctx)) if callable(case.options) else list(case.options)
+        report = ["--no-journal", "-q", "--report", ctx.base + "/report.json"]
+        if not case.edit:
+            return [self.bvisor, "run", *report, *options, "--", *attempt]
+        # What the command line cannot say is edited into the spec that it prints.
+        printed = subprocess.run([self.bvisor, "plan", *options, "--print-spec", "--", *attempt], capture_output=True, check=True, env={})
+        spec = json.loads(printed.stdout)
+        case.edit(spec)
+        ctx.write(ctx.base + "/spec.json", json.dumps(spec))
+        return [self.bvisor, "run", *report, "--spec", ctx.base + "/spec.json"]
+
+    def run(self, case, ctx):
+        """Starts the attempt, looks on while it runs, and fills in what came out."""
+        saved = {}
+        for number, fd in ctx.fds.items():
+            with contextlib.suppress(OSError):
+                saved[number] = os.dup(number)
+            os.dup2(fd, number)
+        environment = {"BVT_HOST": ctx.secret} if case.attempt == "env_leak" else {}
+        started = time.monotonic()
+        out_path, err_path = ctx.base + "/out", ctx.base + "/err"
+        with open(out_path, "wb") as out, open(err_path, "wb") as err:
+            child = subprocess.Popen(ctx.as_user + self.command(case, ctx), stdin=subprocess.DEVNULL, stdout=out, stderr=err,
+                                     env={"PATH": os.environ["PATH"], **environment}, pass_fds=tuple(ctx.fds), cwd="/")
+        for number in ctx.fds:
+            os.close(number)
+            if number in saved:
+                os.dup2(saved[number], number)
+                os.close(saved[number])
+        sampler = bvhost.Sampler(lambda: case.look(ctx)) if case.look else None
+        status, usage = self.reap(child, started + case.wall + 10)
+        if sampler:
+            sampler.stop()
+        ctx.cpu_micros = (usage.ru_utime + usage.ru_stime) * 1e6
+        ctx.status = os.waitstatus_to_exitcode(status)
+        with open(out_path, "rb") as out, open(err_path, "rb") as err:
+            ctx.raw_out, ctx.raw_err = out.read(), err.read()
+        ctx.out, ctx.err = ctx.raw_out.decode("latin-1"), ctx.raw_err.decode("latin-1")
+        if ctx.inside:
+            self.read_report(ctx)
+
+    @staticmethod
+    def reap(child, deadline):
+        while True:
+            pid, status, usage = os.wait4(child.pid, os.WNOHANG)
+            if pid:
+                child.returncode = os.waitstatus_to_exitcode(status)
+                return status, usage
+            if time.monotonic() > deadline:
+                child.kill()
+                _, status, usage = os.wait4(child.pid, 0)
+                child.returncode = -9
+                return status, usage
+            time.sleep(0.004)
+
+    def read_report(self, ctx):
+        try:
+            with open(ctx.base + "/report.json", encoding="utf-8") as text:
+                document = json.load(text)
+        except (OSError, ValueError) as problem:
+            ctx.complaint = f"no readable report ({problem}), exit {ctx.status}: {ctx.err.strip()[-300:]}"
+            return
+        if document.get("schema") == "bvisor.refusal/1":
+            ctx.refusal = document
+        elif document.get("schema") == "bvisor.report/1":
+            ctx.report = document["body"]
+            ctx.body_hash = document["body_hash"]
+        else:
+            ctx.complaint = f"{document.get('schema')}: {document}"
+
+    def seal_problem(self, ctx):
+        """Anyone's check of a report: canonical body, hashed."""
+        if not self.jq:
+            return None
+        body = subprocess.run([self.jq, "-cSj", ".body", ctx.base + "/report.json"], capture_output=True, check=True).stdout
+        return None if "sha256:" + hashlib.sha256(body).hexdigest() == ctx.body_hash else "the seal does not match jq's reading"
+
+    def report_problem(self, case, ctx):
+        """What every report of a run must say, whatever the attempt was; None if all is well."""
+        report = ctx.report
+        if report["outcome"] in ("supervisor_fault", "unsupported"):
+            faults = [finding["detail"] for finding in report["findings"] if finding["kind"] == report["outcome"]]
+            return f"outcome {report['outcome']}: {'; '.join(faults)}"
+        if ctx.banner and not ctx.out.startswith(BANNER):
+            return "the attempt did not run inside: no banner"
+        kinds = {item["kind"] for item in report["admitted"]}
+        missing = [cell for cell in case.cells if cell not in cases.DIMENSIONS and cell not in kinds]
+        if missing:
+            return f"the report admits no {missing}"
+        if case.recorded and "denied_attempts" in report["evidence"]["supplied"]:
+            if case.recorded not in {item["kind"] for item in report["denied"]}:
+                return f"denied_attempts is supplied but no denial of {case.recorded} is recorded"
+        return self.seal_problem(ctx)
+
+    def set_bounds(self, ctx):
+        for dimension, witness in ctx.report["budget"].items():
+            limit = witness["limit"]
+            overshoot = witness["supplied"].get("max_overshoot", 0) if isinstance(witness["supplied"], dict) else 0
+            self.bounds[dimension] = float("inf") if limit == "unlimited" else limit + (overshoot or 0)
+
+    def enter(self, case, inside):
+        ctx = Context(self, inside)
+        if case.prepare:
+            case.prepare(ctx)
+        ctx.digest_trees()
+        return ctx
+
+    def try_case(self, case):
+        """(ok, text): both runs of one case, judged."""
+        with contextlib.closing(self.enter(case, True)) as ctx:
+            self.run(case, ctx)
+            if hasattr(ctx, "complaint"):
+                return False, ctx.complaint
+            if ctx.refusal:
+                why = "; ".join(item.get("why", "") for item in ctx.refusal["items"])
+                if ctx.status != 126 or BANNER in ctx.out:
+                    return False, f"a refusal, but exit {ctx.status}, output {ctx.out[:80]!r}"
+                return True, f"refused here, nothing ran: {ctx.refusal['reason']}: {why}"
+            self.set_bounds(ctx)
+            problem = self.report_problem(case, ctx)
+            happened_inside = case.judge(ctx)
+            figures = f" (inside {ctx.peak:.0f}, bound {self.bounds[case.cells[0]]:.0f}" if hasattr(ctx, "peak") else ""
+            trace = ctx.err.strip().replace("\n", "; ")[-700:]
+        with contextlib.closing(self.enter(case, False)) as ctx:
+            self.run(case, ctx)
+            happened_outside = case.judge(ctx)
+            figures += f", outside {ctx.peak:.0f})" if figures else ""
+            if not happened_outside:
+                return False, f"no teeth: it did not happen outside either{figures}; {ctx.err.strip()[-500:]}"
+        if problem:
+            return False, f"{problem}; {trace}"
+        wanted = case.expect == cases.WORKS
+        if happened_inside != wanted:
+            return False, ("IT HAPPENED INSIDE" if happened_inside else "granted, but it failed inside") + f"{figures}; {trace}"
+        self.tested.update(case.cells)
+        return True, ("works inside and outside" if wanted else "held inside, happened outside") + figures
+
+
+def claim_lines(session, cells, chosen):
+    """(ok, text) per cell: `enforced` needs an attempt that ran here."""
+    for cell, enforcement in sorted(cells.items()):
+        tied = [case.name for case in chosen if cell in case.cells]
+        if enforcement == "enforced" and cell not in session.tested:
+            yield False, f"claim {cell}: enforced, but no attempt tested it here (tied: {', '.join(tied) or 'none'})"
+        else:
+            yield True, f"claim {cell}: {enforcement}, {len(tied)} attempts"
+
+
+def run_all(session, chosen, emit):
+    for case in chosen:
+        label = f"{'root' if session.uid == 0 else 'user'} {case.name}"
+        if case.uid is not None and case.uid != session.uid:
+            continue
+        why = case.need() if case.need else None
+        if why:
+            emit(True, f"{label} # SKIP {why}")
+            continue
+        try:
+            ok, text = session.try_case(case)
+        except Exception as problem:  # pylint: disable=broad-except
+            ok, text = False, f"the harness failed: {type(problem).__name__}: {problem}"
+        emit(ok, f"{label}: {text}")
+
+
+def print_table(cells, user):
+    print(f"What `bvisor probe` claims for {user}, and the attempts that test it inside and outside:\n")
+    for cell in list(cells):
+        tied = [case for case in cases.CASES if cell in case.cells]
+        print(f"{cell:26} {cells[cell]:12} {len(tied):2} attempts")
+        for case in tied:
+            note = f"ATTACKS {case.attack}" if case.attack else ""
+            print(f"    {case.name:30} {'must work' if case.expect == cases.WORKS else 'must fail':10} {note}")
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--bvisor", required=True)
+    parser.add_argument("--attempts", required=True)
+    parser.add_argument("--as", dest="who", choices=("root", "user"))
+    parser.add_argument("--only")
+    parser.add_argument("--table", action="store_true")
+    arguments = parser.parse_args()
+    root = os.getuid() == 0
+    if arguments.who == "root" and not root:
+        print("1..0 # SKIP not started as root")
+        return SKIPPED
+    who = arguments.who or ("root" if root else "user")
+    uid = 0 if who == "root" else (bvhost.USER if root else os.getuid())
+    session = Session(arguments, uid)
+    results = []
+
+    def emit(ok, text):
+        results.append(ok)
+        line = f"{'ok' if ok else 'not ok'} {len(results)} - {text}"
+        # One line, and nothing that a program wrote may reach the terminal or end the TAP stream.
+        print("".join(character if " " <= character <= "~" else "." for character in line), flush=True)
+
+    try:
+        cells = session.probe()
+        if arguments.table:
+            print_table(cells, f"uid {uid}")
+            return 0
+        chosen = [case for case in cases.CASES if not arguments.only or arguments.only in case.name]
+        run_all(session, chosen, emit)
+        if not arguments.only:
+            for ok, text in claim_lines(session, cells, chosen):
+                emit(ok, f"{who} {text}")
+        print(f"1..{len(results)}")
+    finally:
+        session.close()
+    return 0 if all(results) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,53 @@
+/* tests/unit/test_buf.c - growth, the maximum, sticky failure, taking. */
+#include "base/buf.h"
+
+#include "support/tap.h"
+
+static void test_growth(void)
+{
+    struct bv_buf buf;
+    bv_buf_init(&buf, 100000);
+    bool good = true;
+    for (int i = 0; i < 10000 && good; i++) {
+        good = bv_buf_format(&buf, "%04d", i) && buf.data[buf.size] == '\0';
+    }
+    tap_ok(good && buf.size == 40000 && strncmp(buf.data + 4 * 1234, "1234", 4) == 0,
+           "10000 formats");
+    char *text = bv_buf_take(&buf);
+    tap_ok(text && strlen(text) == 40000, "take gives the whole text");
+    tap_ok(!buf.data && buf.size == 0 && buf.max == 100000 && !buf.failed,
+           "and leaves the buffer as after init");
+    tap_ok(bv_buf_text(&buf, "again"), "which can be used again");
+    tap_text(buf.data, "again", "and holds the new text");
+    bv_buf_done(&buf);
+    free(text);
+}
+
+static void test_maximum(void)
+{
+    struct bv_buf buf;
+    bv_buf_init(&buf, 4);
+    tap_ok(bv_buf_text(&buf, "abcd"), "exactly the maximum fits");
+    tap_ok(!bv_buf_text(&buf, "e") && buf.failed, "one more does not");
+    tap_ok(!bv_buf_add(&buf, "", 0), "failure sticks");
+    tap_text(buf.data, "abcd", "what was there stays");
+    tap_ok(bv_buf_take(&buf) == NULL && !buf.failed,
+           "take of a failed buffer is NULL and resets it");
+    tap_ok(!bv_buf_format(&buf, "%s", "abcde"), "a format over the maximum");
+    bv_buf_done(&buf);
+    bv_buf_init(&buf, SIZE_MAX);
+    tap_ok(bv_buf_text(&buf, "a") && !bv_buf_add(&buf, "", SIZE_MAX - 1), "a size that wraps");
+    bv_buf_done(&buf);
+}
+
+int main(void)
+{
+    test_growth();
+    test_maximum();
+    struct bv_buf buf;
+    bv_buf_init(&buf, 0);
+    char *text = bv_buf_take(&buf);
+    tap_text(text, "", "an empty buffer gives an empty text");
+    free(text);
+    return tap_done();
+}
