@@ -2,8 +2,11 @@
  * own cgroup is left alone. */
 #include "backend/linux/linux.h"
 
+#include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -97,6 +100,43 @@ static void test_abandoned(void)
     tap_ok(gone, "and kills what was in it");
 }
 
+/* An owner whose memory cgroup is not ours: its v2 leaf is found here and tells of the other. */
+static void test_other_memory_cgroup(void)
+{
+    struct linux_cgroups cgroups;
+    struct linux_leaf leaf;
+    char nested[600], path[700];
+    tap_ok(linux_cgroups_find(&cgroups) == 0, "the own cgroups are found");
+    const struct linux_hierarchy *memory = &cgroups.at[CGROUP_MEMORY];
+    if (memory->version != LINUX_CONTROLLER_V1 ||
+        cgroups.at[CGROUP_CORE].version != LINUX_CONTROLLER_V2) {
+        tap_skip("no v1 memory hierarchy beside v2");
+        return;
+    }
+    snprintf(nested, sizeof(nested), "%s/bvt-sweep-%d", memory->dir, (int)getpid());
+    tap_ok(mkdir(nested, 0755) == 0, "a memory cgroup of its own");
+    const pid_t mover = fork();
+    if (mover == 0) {
+        snprintf(path, sizeof(path), "%s/tasks", nested);
+        _exit(linux_write_at(AT_FDCWD, path, "0") == 0 && abandon(&leaf) > 0 ? 0 : 1);
+    }
+    int status = -1;
+    tap_ok(waitpid(mover, &status, 0) == mover && status == 0, "an owner there died");
+    int left = 0;
+    linux_leaf_sweep(&profile);
+    DIR *dir = opendir(nested);
+    for (const struct dirent *entry = dir ? readdir(dir) : NULL; entry; entry = readdir(dir)) {
+        left += strncmp(entry->d_name, "bvisor-", 7) == 0;
+    }
+    if (dir) {
+        closedir(dir);
+    }
+    tap_ok(dir && left == 0, "the sweep from here removes its leaf there (%d left)", left);
+    for (int i = 0; i < 100 && rmdir(nested) != 0 && errno == EBUSY; i++) {
+        usleep(10000);
+    }
+}
+
 static void test_others(void)
 {
     struct linux_leaf live;
@@ -159,6 +199,7 @@ int main(void)
         tap_skip_all("no cgroup that this user may make leaves in");
     }
     test_abandoned();
+    test_other_memory_cgroup();
     test_others();
     /* A machine without usable hierarchies is not even looked at. */
     static struct bv_profile none;

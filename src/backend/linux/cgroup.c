@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -243,6 +244,26 @@ static int add_cpu(struct linux_leaf *leaf, const struct linux_cgroups *cgroups,
     return leaf->cpu_fd < 0 ? leaf->cpu_fd : 0;
 }
 
+/* Written before the other leaves are made, so that none is ever without its entry. It serves
+ * sweeps that start from other cgroups only, and holds nothing up where it cannot be kept. */
+static void note_parents(const struct linux_leaf *leaf, const struct linux_cgroups *cgroups)
+{
+    char text[LINUX_LEAF_PARENTS_BYTES];
+    size_t size = 0;
+    for (int use = CGROUP_CORE + 1; use < CGROUP_COUNT; use++) {
+        const struct linux_hierarchy *own = &cgroups->at[use];
+        const size_t length = strlen(own->dir);
+        if (own->version == LINUX_CONTROLLER_V1 && size + length + 1 <= sizeof(text)) {
+            memcpy(text + size, own->dir, length);
+            text[size + length] = '\n';
+            size += length + 1;
+        }
+    }
+    if (size > 0) {
+        (void)fsetxattr(leaf->core_fd, LINUX_LEAF_PARENTS_XATTR, text, size, 0);
+    }
+}
+
 int linux_leaf_make(struct linux_leaf *leaf, const struct bv_profile *profile, const char *attempt,
                     uint64_t memory_bytes, uint64_t processes)
 {
@@ -260,6 +281,9 @@ int linux_leaf_make(struct linux_leaf *leaf, const struct bv_profile *profile, c
         const struct linux_hierarchy *own = &cgroups.at[CGROUP_CORE];
         leaf->core_fd = own->version == LINUX_CONTROLLER_V2 ? make_below(leaf, own->dir) : -ENODEV;
         result = leaf->core_fd < 0 ? leaf->core_fd : 0;
+        if (result == 0) {
+            note_parents(leaf, &cgroups);
+        }
     }
     if (result == 0) {
         result = add_memory(leaf, &cgroups, profile, memory_bytes);

@@ -38,6 +38,13 @@ int linux_cgroup_v2_controller(const char *dir, const char *controller);
  * -errno. */
 int linux_leaf_name(const char *tag, char *name, size_t size);
 
+/* On the v2 leaf: the directories, one a line, below which leaves of the same name were made in
+ * other hierarchies. The owner may have had another cgroup there than whoever sweeps. Only root
+ * of the initial user namespace reads or writes trusted attributes (xattr(7)); an ordinary user
+ * has no leaf outside of its one v2 subtree. */
+#define LINUX_LEAF_PARENTS_XATTR "trusted.bvisor.parents"
+#define LINUX_LEAF_PARENTS_BYTES 2048u
+
 /* Start time of a process in clock ticks since boot: with its pid it names one process for ever.
  * 0 or -errno. */
 int linux_process_start(pid_t pid, unsigned long long *ret_start);

@@ -1,5 +1,5 @@
 /* backend/linux/cgroup_sweep.c - removes the leaves that dead supervisors left below the
- * caller's own cgroups.
+ * caller's own cgroups, and with them the leaves of the same owners in other hierarchies.
  *
  * A leaf is touched only when its name is of our form, its owner lived in our pid namespace, and
  * that very process (pid and start time) is gone; whatever cannot be told for certain counts as
@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "base/check.h"
@@ -95,12 +96,9 @@ static void kill_members(int dir_fd)
     }
 }
 
-static void remove_leaf(const char *parent, int parent_fd, const char *name)
+/* Kills what is in the leaf and removes it. */
+static void remove_leaf(const char *parent, int dir, const char *name)
 {
-    const int dir = openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (dir < 0) {
-        return;
-    }
     const bool killed = linux_write_at(dir, "cgroup.kill", "1") == 0;
     for (int round = 0; round < SWEEP_ROUNDS; round++) {
         if (!killed) {
@@ -110,6 +108,44 @@ static void remove_leaf(const char *parent, int parent_fd, const char *name)
             break;
         }
     }
+}
+
+static int open_leaf(const char *parent, const char *name)
+{
+    char path[LINUX_LEAF_PARENTS_BYTES + NAME_MAX + 2];
+    snprintf(path, sizeof(path), "%s/%s", parent, name);
+    return open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+}
+
+/* The leaves of the same dead owner in other hierarchies. Only a directory of the leaf's own name is
+ * ever touched, and the v2 leaf, which tells of them, goes last. */
+static void remove_elsewhere(int dir, const char *name)
+{
+    char text[LINUX_LEAF_PARENTS_BYTES + 1];
+    const ssize_t size = fgetxattr(dir, LINUX_LEAF_PARENTS_XATTR, text, sizeof(text) - 1);
+    if (size <= 0) {
+        return;
+    }
+    text[size] = '\0';
+    char *save = NULL;
+    for (char *parent = strtok_r(text, "\n", &save); parent; parent = strtok_r(NULL, "\n", &save)) {
+        const int other = open_leaf(parent, name);
+        if (other >= 0) {
+            remove_leaf(parent, other, name);
+            close(other);
+        }
+    }
+}
+
+static void remove_owner(const char *parent, const char *name)
+{
+    const int dir = open_leaf(parent, name);
+    if (dir < 0) {
+        return;
+    }
+    (void)linux_write_at(dir, "cgroup.kill", "1"); /* all members at once, where it exists */
+    remove_elsewhere(dir, name);
+    remove_leaf(parent, dir, name);
     close(dir);
 }
 
@@ -123,7 +159,7 @@ static void sweep_below(const char *parent, unsigned long long own_ns)
         unsigned long long ns, pid, start;
         if (entry->d_type == DT_DIR && parse_name(entry->d_name, &ns, &pid, &start) &&
             ns == own_ns && owner_is_dead(pid, start)) {
-            remove_leaf(parent, dirfd(dir), entry->d_name);
+            remove_owner(parent, entry->d_name);
         }
     }
     closedir(dir);
