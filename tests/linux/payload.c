@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -47,6 +48,31 @@ static int do_flood(const char *count)
         say(1, bytes, n);
         left -= n;
     }
+    return 0;
+}
+
+/* Everything that a process of the same uid may try against init, which is pid 1 of the boundary; then lives long enough for
+ * init to sample. Says which of them worked. */
+static int do_unseat(void)
+{
+    static const struct rlimit none = { 0, 0 };
+    static const int resources[] = { RLIMIT_NOFILE, RLIMIT_CPU, RLIMIT_AS, RLIMIT_STACK };
+    static const int signals[] = { SIGSTOP, SIGKILL, SIGTERM, SIGCHLD };
+    char worked[8] = "";
+    size_t count = 0;
+    for (size_t i = 0; i < 4; i++) {
+        if (prlimit(1, (enum __rlimit_resource)resources[i], &none, NULL) == 0) {
+            worked[count++] = 'l';
+        }
+    }
+    for (size_t i = 0; i < 4; i++) {
+        (void)kill(1, signals[i]); /* ignored by a namespace's init, or refused */
+    }
+    if (setpriority(PRIO_PROCESS, 1, 19) == 0) {
+        worked[count++] = 'p';
+    }
+    (void)usleep(300000);
+    say(1, worked, count);
     return 0;
 }
 
@@ -174,9 +200,10 @@ static int do_facts(void)
     char text[256], cwd[128], host[64] = "";
     (void)gethostname(host, sizeof host - 1);
     const mode_t mask = umask(0);
-    const int n = snprintf(text, sizeof text, "uid=%d gid=%d pid=%d sid=%d cwd=%s host=%s umask=%03o", (int)getuid(),
-                           (int)getgid(), (int)getpid(), getsid(0) == getpid(), getcwd(cwd, sizeof cwd) ? cwd : "?", host,
-                           (unsigned)mask);
+    const int n =
+        snprintf(text, sizeof text, "uid=%d gid=%d pid=%d sid=%d cwd=%s host=%s umask=%03o",
+                 (int)getuid(), (int)getgid(), (int)getpid(), getsid(0) == getpid(),
+                 getcwd(cwd, sizeof cwd) ? cwd : "?", host, (unsigned)mask);
     say(1, text, (size_t)n);
     return 0;
 }
@@ -193,12 +220,19 @@ int main(int argc, char **argv)
 {
     const char *verb = argc > 1 ? argv[1] : "";
     const char *value = argc > 2 ? argv[2] : "";
-    static const struct { const char *name; int (*with)(const char *); int (*without)(void); } verbs[] = {
-        { "exit", atoi, NULL },        { "signal", do_signal, NULL },   { "flood", do_flood, NULL },
-        { "spin", NULL, do_spin },     { "touch", do_touch, NULL },     { "fork", do_fork, NULL },
-        { "daemon", NULL, do_daemon }, { "env", NULL, do_env },         { "cat", NULL, do_cat },
-        { "fds", NULL, do_fds },       { "fill", do_fill, NULL },       { "open", do_open, NULL },
-        { "create", do_create, NULL }, { "sockets", do_sockets, NULL }, { "facts", NULL, do_facts },
+    static const struct {
+        const char *name;
+        int (*with)(const char *);
+        int (*without)(void);
+    } verbs[] = {
+        { "exit", atoi, NULL },          { "signal", do_signal, NULL },
+        { "flood", do_flood, NULL },     { "unseat", NULL, do_unseat },
+        { "spin", NULL, do_spin },       { "touch", do_touch, NULL },
+        { "fork", do_fork, NULL },       { "daemon", NULL, do_daemon },
+        { "env", NULL, do_env },         { "cat", NULL, do_cat },
+        { "fds", NULL, do_fds },         { "fill", do_fill, NULL },
+        { "open", do_open, NULL },       { "create", do_create, NULL },
+        { "sockets", do_sockets, NULL }, { "facts", NULL, do_facts },
         { "sleep", do_sleep, NULL },
     };
     if (strcmp(verb, "say") == 0) {

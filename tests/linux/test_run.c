@@ -60,6 +60,18 @@ static void test_facts(void)
     result_free(&result);
 }
 
+static void test_unseat(void)
+{
+    struct box box;
+    struct result result;
+    box_init(&box, payload, "unseat", NULL);
+    run(&box, &result);
+    tap_ok(result.status == BV_OK && result.outcome == BV_OUTCOME_COMPLETED, "a workload cannot unseat init: %s",
+           bv_outcome_name(result.outcome));
+    tap_text(result_stream(&result, "stdout"), "", "nor change its limits or its priority");
+    result_free(&result);
+}
+
 static void test_streams(void)
 {
     struct box box;
@@ -367,6 +379,7 @@ int main(int argc, char **argv)
     }
     group(test_status, "status");
     group(test_facts, "facts");
+    group(test_unseat, "unseat");
     group(test_streams, "streams");
     group(test_flood, "flood");
     group(test_cancel, "cancel");
