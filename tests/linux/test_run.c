@@ -14,7 +14,7 @@ static void test_status(void)
         { "exit", "0", BV_OUTCOME_COMPLETED, BV_EXIT_CODE, 0 },    { "exit", "1", BV_OUTCOME_FAILED, BV_EXIT_CODE, 1 },
         { "exit", "255", BV_OUTCOME_FAILED, BV_EXIT_CODE, 255 },   { "signal", "15", BV_OUTCOME_FAILED, BV_EXIT_SIGNAL, 15 },
         { "signal", "11", BV_OUTCOME_FAILED, BV_EXIT_SIGNAL, 11 }, { "signal", "9", BV_OUTCOME_FAILED, BV_EXIT_SIGNAL, 9 },
-        { "signal", "6", BV_OUTCOME_FAILED, BV_EXIT_SIGNAL, 6 },
+        { "signal", "6", BV_OUTCOME_FAILED, BV_EXIT_SIGNAL, 6 },   { "signal", "31", BV_OUTCOME_FAILED, BV_EXIT_SIGNAL, 31 },
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct box box;

@@ -439,7 +439,8 @@ static void by_status(const struct linux_run *run, struct verdict *verdict)
         verdict->outcome = exit.value == 0 ? BV_OUTCOME_COMPLETED : BV_OUTCOME_FAILED;
         (void)snprintf(verdict->detail, sizeof verdict->detail, "exit code %d", exit.value);
     } else {
-        verdict->outcome = exit.value == SIGSYS ? BV_OUTCOME_DENIED : BV_OUTCOME_FAILED;
+        /* SIGSYS too: no row of the filter kills, so it is the workload's own. */
+        verdict->outcome = BV_OUTCOME_FAILED;
         (void)snprintf(verdict->detail, sizeof verdict->detail, "signal %d", exit.value);
     }
 }
