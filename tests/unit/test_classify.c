@@ -88,6 +88,39 @@ static void test_filesystem(void)
     tap_ok(verdict.enforcement == BV_ENFORCED, "a name that begins like it is another one");
 }
 
+/* Landlock unites rights down the tree and a mount cannot withhold reading. */
+static void test_write_only_below(void)
+{
+    static const struct {
+        const char *above;
+        enum bv_access access;
+        bool holds;
+    } cases[] = {
+        { "/srv", BV_ACCESS_READ, false },      { "/srv", BV_ACCESS_READ_WRITE, false },
+        { "/srv", BV_ACCESS_WRITE, true },      { "/srv/in/deeper", BV_ACCESS_READ, true },
+        { "/srv/inner", BV_ACCESS_READ, true }, { "/srv/in", BV_ACCESS_READ_WRITE, true },
+    };
+    static const char *const roots[] = { "/srv/in" };
+    const struct bv_capability capability = {
+        .kind = BV_CAP_FILESYSTEM,
+        .u.filesystem = { BV_ACCESS_WRITE, false, true, roots, 1 },
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        const struct bv_root listed[] = {
+            { cases[i].above, cases[i].access, false, true },
+            { "/srv/in", BV_ACCESS_WRITE, false, true },
+        };
+        struct bv_intent intent = machine_intent();
+        intent.roots = listed;
+        /* Equal roots have been united: then the one row says both. */
+        intent.root_count = strcmp(cases[i].above, "/srv/in") == 0 ? 1 : 2;
+        const struct bv_verdict verdict = classify(machine_profile(MACHINE_ROOT_HYBRID), &intent,
+                                                   BV_REQ_FILESYSTEM, &capability, NULL);
+        tap_ok((verdict.enforcement == BV_ENFORCED) == cases[i].holds,
+               "write-only /srv/in beside %s: %s", cases[i].above, verdict.why);
+    }
+}
+
 static void test_implied(void)
 {
     const char *const roots[] = { "/bin/true" };
@@ -149,6 +182,7 @@ int main(void)
 {
     test_matrix();
     test_filesystem();
+    test_write_only_below();
     test_implied();
     test_launch();
     test_expose();

@@ -35,7 +35,39 @@ static bool is_below(const char *path, const char *top)
     return strncmp(path, top, size) == 0 && (path[size] == '\0' || path[size] == '/');
 }
 
-static void classify_filesystem(const struct bv_profile *profile,
+/* Reading can be withheld by Landlock only, whose rules unite down the tree: what a root above may
+ * read, everything below it may. NULL: no root above `path` may be read. */
+static const char *readable_above(const struct bv_intent *intent, const char *path)
+{
+    for (size_t i = 0; i < intent->root_count; i++) {
+        const struct bv_root *root = &intent->roots[i];
+        if (root->access != BV_ACCESS_WRITE && strcmp(root->path, path) != 0 &&
+            is_below(path, root->path)) {
+            return root->path;
+        }
+    }
+    return NULL;
+}
+
+static void refuse_readable(const struct bv_intent *intent, const struct bv_filesystem *grant,
+                            struct bv_verdict *verdict)
+{
+    for (size_t i = 0; i < grant->root_count; i++) {
+        const char *above = readable_above(intent, grant->roots[i]);
+        if (above) {
+            char why[240];
+            snprintf(why, sizeof(why),
+                     "a write-only root below a readable one: Landlock can only add rights, and "
+                     "everything below %.100s may be read",
+                     above);
+            refuse(verdict, why,
+                   "grant read_write there, or a readable root that does not hold it");
+            return;
+        }
+    }
+}
+
+static void classify_filesystem(const struct bv_profile *profile, const struct bv_intent *intent,
                                 const struct bv_requirement *requirement,
                                 struct bv_verdict *verdict)
 {
@@ -60,6 +92,9 @@ static void classify_filesystem(const struct bv_profile *profile,
         refuse(verdict, why,
                "grant read_write, or a kernel with CONFIG_SECURITY_LANDLOCK and landlock in lsm=");
         return;
+    }
+    if (grant->access == BV_ACCESS_WRITE) {
+        refuse_readable(intent, grant, verdict);
     }
     for (size_t i = 0; writes && i < grant->root_count; i++) {
         if (is_below(grant->roots[i], "/proc") || is_below(grant->roots[i], "/dev")) {
@@ -132,7 +167,7 @@ void linux_classify(void *context, const struct bv_profile *profile, const struc
         return;
     }
     switch (requirement->kind) {
-    case BV_REQ_FILESYSTEM: classify_filesystem(profile, requirement, ret_verdict); return;
+    case BV_REQ_FILESYSTEM: classify_filesystem(profile, intent, requirement, ret_verdict); return;
     case BV_REQ_LAUNCH_WORKLOAD: classify_launch(profile, intent, ret_verdict); return;
     case BV_REQ_CAPTURE_STREAMS: classify_capture(intent, ret_verdict); return;
     case BV_REQ_EXPOSE_PATH: classify_expose(requirement, ret_verdict); return;
