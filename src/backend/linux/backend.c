@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "backend/linux/cgroup.h"
 #include "backend/linux/os.h"
 #include "base/error.h"
 
@@ -13,6 +14,7 @@ static void linux_close(void *pointer)
     if (context == NULL) {
         return;
     }
+    linux_cgroup_move_back();
     linux_fd_close(&context->launcher_fd);
     linux_fd_close(&context->canary_tcp);
     linux_fd_close(&context->canary_unix);

@@ -204,6 +204,17 @@ static void visit_mount(char *line, void *context)
 
 int linux_cgroups_find(struct linux_cgroups *ret_cgroups)
 {
+    const int result = linux_cgroups_find_raw(ret_cgroups);
+    for (int use = 0; result == 0 && use < CGROUP_COUNT; use++) {
+        if (ret_cgroups->at[use].version == LINUX_CONTROLLER_V2) {
+            linux_cgroup_home_of(ret_cgroups->at[use].dir);
+        }
+    }
+    return result;
+}
+
+int linux_cgroups_find_raw(struct linux_cgroups *ret_cgroups)
+{
     struct own_paths own;
     memset(&own, 0, sizeof(own));
     memset(ret_cgroups, 0, sizeof(*ret_cgroups));
@@ -232,7 +243,8 @@ int linux_cgroup_v2_controller(const char *dir, const char *controller)
         } else if (result >= 0) {
             /* Only the root cgroup of the hierarchy has no cgroup.type. */
             const bool is_root = faccessat(fd, "cgroup.type", F_OK, 0) != 0 && errno == ENOENT;
-            result = is_root ? 1 : -EBUSY;
+            result = is_root ? LINUX_DIVIDE_ROOT : linux_cgroup_may_divide(fd);
+            result = result == 0 ? LINUX_DIVIDE_ALONE : result;
         }
     }
     close(fd);

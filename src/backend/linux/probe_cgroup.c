@@ -49,19 +49,32 @@ static void drop(const char *parent, const char *name, int fd)
     (void)linux_leaf_rmdir(parent, name, 50);
 }
 
-/* A controller in v2 is the core leaf's, if it is enabled for it. */
-static void try_v2_controller(const char *dir, const char *controller, bool core_ok, char *text,
-                              size_t size)
+/* A controller in v2 is the core leaf's, if it is enabled for it or can be. What linux_cgroup_v2_controller() says. */
+static int try_v2_controller(const char *dir, const char *controller, bool core_ok, char *text,
+                             size_t size)
 {
     const int result = core_ok ? linux_cgroup_v2_controller(dir, controller) : -EACCES;
     if (result >= 0) {
         set_text(text, size, LINUX_CONTROLLER_V2, "ok");
     } else if (result == -EBUSY) {
-        set_text(text, size, LINUX_CONTROLLER_V2, "not enabled for children");
+        set_text(text, size, LINUX_CONTROLLER_V2, "EBUSY: other processes");
     } else {
         set_text(text, size, LINUX_CONTROLLER_V2,
                  result == -ENOENT ? "not available" : linux_result_text(result));
     }
+    return result;
+}
+
+/* A leaf has a controller's files once it is enabled there; until then the own cgroup has the same
+ * ones. The root cgroup has none of its own: there nobody can tell before the first run. */
+static const char *feature(int leaf_fd, const char *own_dir, int controller, const char *name)
+{
+    char path[700];
+    if (controller == LINUX_DIVIDE_ROOT) {
+        return "not yet";
+    }
+    snprintf(path, sizeof(path), "%s/%s", own_dir, name);
+    return has_file(controller == 0 ? leaf_fd : AT_FDCWD, controller == 0 ? name : path);
 }
 
 static void try_core(const struct linux_cgroups *cgroups, const char *name,
@@ -82,22 +95,24 @@ static void try_core(const struct linux_cgroups *cgroups, const char *name,
     }
     const struct linux_hierarchy *memory = &cgroups->at[CGROUP_MEMORY],
                                  *pids = &cgroups->at[CGROUP_PIDS];
+    int has_memory = -ENOENT, has_pids = -ENOENT;
     if (memory->version == LINUX_CONTROLLER_V2) {
-        try_v2_controller(memory->dir, "memory", ok, trial->memory, sizeof(trial->memory));
+        has_memory =
+            try_v2_controller(memory->dir, "memory", ok, trial->memory, sizeof(trial->memory));
     }
     if (pids->version == LINUX_CONTROLLER_V2) {
-        try_v2_controller(pids->dir, "pids", ok, trial->pids, sizeof(trial->pids));
+        has_pids = try_v2_controller(pids->dir, "pids", ok, trial->pids, sizeof(trial->pids));
     }
     if (ok) {
-        /* A controller that is enabled only when the first run asks for it shows no files yet:
-         * the peak is then told to be missing, which errs on the side of claiming less. */
-        if (memory->version == LINUX_CONTROLLER_V2) {
+        if (has_memory >= 0) {
             snprintf(trial->memory_peak, sizeof(trial->memory_peak), "%s",
-                     has_file(fd, "memory.peak"));
-            snprintf(trial->memsw, sizeof(trial->memsw), "%s", has_file(fd, "memory.swap.max"));
+                     feature(fd, memory->dir, has_memory, "memory.peak"));
+            snprintf(trial->memsw, sizeof(trial->memsw), "%s",
+                     feature(fd, memory->dir, has_memory, "memory.swap.max"));
         }
-        if (pids->version == LINUX_CONTROLLER_V2) {
-            snprintf(trial->pids_peak, sizeof(trial->pids_peak), "%s", has_file(fd, "pids.peak"));
+        if (has_pids >= 0) {
+            snprintf(trial->pids_peak, sizeof(trial->pids_peak), "%s",
+                     feature(fd, pids->dir, has_pids, "pids.peak"));
         }
         drop(core->dir, name, fd);
     }
