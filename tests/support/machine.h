@@ -33,6 +33,7 @@ static const struct machine_fact machine_base[] = {
     { "tmpfs_mount", "ok" },
     { "proc_mount", "ok" },
     { "mount_setattr", "ok" },
+    { "bind_remount", "not tried" },
     { "open_tree", "ok" },
     { "openat2", "ok" },
     { "pidfd", "ok" },
@@ -79,7 +80,7 @@ static const struct machine_fact machine_no_userns[] = {
 };
 /* 5.10: no Landlock, no mount_setattr, no cgroup.kill, no peaks. */
 static const struct machine_fact machine_old[] = {
-    { "landlock_abi", "0 ENOSYS" }, { "mount_setattr", "ENOSYS" }, { "cgroup_kill", "no" },
+    { "landlock_abi", "0 ENOSYS" }, { "mount_setattr", "ENOSYS" }, { "bind_remount", "ok" }, { "cgroup_kill", "no" },
     { "cgroup_memory", "v2 ok" },   { "memory_peak", "no" },       { "memory_swap_limit", "no" },
     { "cgroup_pids", "v2 ok" },     { "pids_peak", "no" },         { NULL, NULL },
 };

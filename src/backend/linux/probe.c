@@ -174,6 +174,7 @@ static void probe_namespaces(struct facts *facts)
     set_result(facts, FACT_PROC_MOUNT, trial.proc_mount);
     set_result(facts, FACT_OPEN_TREE, trial.open_tree);
     set_result(facts, FACT_MOUNT_SETATTR, trial.mount_setattr);
+    set_result(facts, FACT_REMOUNT, trial.remount);
     set_result(facts, FACT_NOTIFY, trial.listener);
     if (geteuid() == 0) {
         set(facts, FACT_NPROC, "no: uid 0 is exempt");

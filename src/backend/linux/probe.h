@@ -12,7 +12,7 @@
 
 /* Results of the trial child: 0, a negative errno, or TRIAL_NOT_RUN. */
 struct linux_namespace_trial {
-    int clone, id_map, tmpfs, open_tree, mount_setattr, proc_mount, listener;
+    int clone, id_map, tmpfs, open_tree, mount_setattr, remount, proc_mount, listener;
     int nproc_binds;  /* 0: a task beyond RLIMIT_NPROC is refused */
     int nproc_userns; /* 0: and one within it is not, whatever else the user runs */
 };

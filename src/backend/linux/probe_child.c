@@ -87,6 +87,27 @@ static void close_result(int *result)
     }
 }
 
+/* What the launcher does instead where mount_setattr() is missing (step_remount.c). In this
+ * namespace everything is a slave or private, so the host sees nothing of the mount. */
+static int try_remount(void)
+{
+    const int fs = mount_detached("tmpfs", NULL, NULL);
+    if (fs < 0) {
+        return fs;
+    }
+    int result =
+        call_result(syscall(SYS_move_mount, fs, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH));
+    if (result == 0) {
+        result = call_result(syscall(SYS_fchdir, fs));
+    }
+    if (result == 0) {
+        result = call_result(syscall(SYS_mount, NULL, ".", NULL,
+                                     MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID, NULL));
+    }
+    syscall(SYS_close, fs);
+    return result;
+}
+
 static void try_mounts(struct linux_namespace_trial *result)
 {
     result->tmpfs = mount_detached("tmpfs", NULL, NULL);
@@ -105,6 +126,9 @@ static void try_mounts(struct linux_namespace_trial *result)
         result->mount_setattr =
             call_result(syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH, &attr, sizeof(attr)));
         close_result(&tree);
+        if (result->mount_setattr == -ENOSYS) {
+            result->remount = try_remount();
+        }
     }
 }
 
@@ -184,7 +208,7 @@ void linux_try_namespaces(struct linux_namespace_trial *ret_trial)
     const int saved_errno = errno;
     *ret_trial = (struct linux_namespace_trial){
         TRIAL_NOT_RUN, TRIAL_NOT_RUN, TRIAL_NOT_RUN, TRIAL_NOT_RUN, TRIAL_NOT_RUN,
-        TRIAL_NOT_RUN, TRIAL_NOT_RUN, TRIAL_NOT_RUN, TRIAL_NOT_RUN,
+        TRIAL_NOT_RUN, TRIAL_NOT_RUN, TRIAL_NOT_RUN, TRIAL_NOT_RUN, TRIAL_NOT_RUN,
     };
     const size_t size = 2 * (STACK_BYTES + GUARD_BYTES);
     char *memory =
