@@ -6,6 +6,7 @@ Nothing listens but on 127.0.0.1, on abstract names and on sockets in the case's
 """
 
 import ctypes
+import errno
 import hashlib
 import os
 import shutil
@@ -136,6 +137,11 @@ def narrowed_prepare(ctx):
     ctx.digests["inner"] = bvhost.tree_digest(ctx.inner)
 
 
+def need_mount_setattr():
+    missing = bvhost.LIBC.syscall(442, -1, b"", 0, None, 0) < 0 and ctypes.get_errno() == errno.ENOSYS
+    return "this kernel has no mount_setattr" if missing else None
+
+
 FILESYSTEM = [
     Case("fs.read_outside", ["filesystem"], "fs_read_outside", lambda c: [c.outside + "/secret", c.ro], ro, attack="1"),
     Case("fs.read_write_only_root", ["filesystem"], "fs_read_outside", lambda c: [c.outside + "/secret", c.ro],
@@ -165,11 +171,11 @@ FILESYSTEM = [
     Case("fs.remount", ["filesystem"], "fs_remount", lambda c: ["remount", c.ro, c.secret], ro, appended("ro"),
          wrapper=read_only_mount("ro"), attack="17"),
     Case("fs.mount_setattr", ["filesystem"], "fs_remount", lambda c: ["setattr", c.ro, c.secret], ro, appended("ro"),
-         wrapper=read_only_mount("ro"), attack="17"),
+         wrapper=read_only_mount("ro"), need=need_mount_setattr, attack="17"),
     Case("fs.unmount", ["filesystem"], "fs_remount", lambda c: ["uncover", c.ro, c.secret], ro, appended("ro"),
          wrapper=read_only_mount("ro"), attack="17"),
     Case("fs.clone_tree", ["filesystem"], "fs_remount", lambda c: ["clone", c.ro, c.secret], ro, appended("ro"),
-         wrapper=read_only_mount("ro"), attack="17"),
+         wrapper=read_only_mount("ro"), need=need_mount_setattr, attack="17"),
     Case("fs.system_setting", ["filesystem"], "fs_proc_sys", lambda c: [SETTING, c.wanted], lambda c: ["--ro", "/proc"], setting_judge,
          setting_prepare, uid=0, need=setting_need, attack="34"),
     Case("fs.device_node", ["filesystem"], "fs_mknod", lambda c: [c.rw], rw,
@@ -262,12 +268,15 @@ def need_socket(family, kind, protocol, what):
 
 
 def need_ring():
-    params = ctypes.create_string_buffer(256)
+    """A ring that makes sockets: IORING_OP_SOCKET is operation 45 of Linux 5.19, and IORING_REGISTER_PROBE (8) tells."""
+    params, answer = ctypes.create_string_buffer(256), ctypes.create_string_buffer(16 + 256 * 8)
     fd = bvhost.LIBC.syscall(425, 1, params)
     if fd < 0:
         return "io_uring_setup: " + os.strerror(ctypes.get_errno())
+    known = bvhost.LIBC.syscall(427, fd, 8, answer, 256) == 0
     os.close(fd)
-    return None
+    supported = known and answer.raw[1] > 45 and struct.unpack_from("<H", answer.raw, 16 + 45 * 8 + 2)[0] & 1
+    return None if supported else "the rings of this kernel make no sockets"
 
 
 def need_i386():
@@ -282,6 +291,31 @@ def network(name, attempt, attack, **more):
 
 def unix(name, prepare, option, cells, attack):
     return Case(name, cells, "net_unix", lambda c: [c.address, c.secret], lambda c: rw(c) + option, heard, prepare, hear, attack=attack)
+
+
+def need_unix_sockets():
+    """Landlock ABI 9 (RESOLVE_UNIX): before it no AF_UNIX socket can be made inside, and the plan does not say otherwise."""
+    abi = bvhost.LIBC.syscall(444, None, 0, 1)
+    return None if abi >= 9 else f"no AF_UNIX sockets inside with Landlock ABI {max(abi, 0)}"
+
+
+def meet(ctx):
+    ctx.met = False
+
+
+def meet_look(ctx):
+    """A host program that looks for the workload's socket in the granted tree, to hand it a descriptor."""
+    caller = socket.socket(socket.AF_UNIX)
+    try:
+        caller.connect(os.path.join(ctx.rw, "meet"))
+        ctx.met = True
+    except OSError:
+        pass
+    caller.close()
+
+
+def met(ctx):
+    return ctx.met
 
 
 NETWORK = [
@@ -301,6 +335,9 @@ NETWORK = [
     unix("net.all_unix_path_stream", unix_path(socket.SOCK_STREAM), ["--net", "all"], ["network_allow_all"], "55"),
     unix("net.all_unix_path_datagram", unix_path(socket.SOCK_DGRAM), ["--net", "all"], ["network_allow_all"], "55"),
     unix("net.all_unix_abstract", unix_abstract(socket.SOCK_STREAM), ["--net", "all"], ["network_allow_all"], "53"),
+    Case("net.unix_inside", ["network_deny_all"], "net_unix_inside", lambda c: [c.secret], ["--tmp", "--spawn", "threads"],
+         lambda c: c.out.count(c.secret[::-1]) == 3, expect=WORKS, need=need_unix_sockets),
+    Case("net.unix_bind_granted", NO_NETWORK, "net_unix_bind", lambda c: [c.rw + "/meet"], rw, met, meet, meet_look, attack="56"),
     Case("net.all_raw", ["network_allow_all"], "net_raw", to_port, lambda c: ["--net", "all"], heard, loopback, hear, uid=0, attack="70"),
     Case("net.all_io_uring", ["network_allow_all"], "net_uring", to_port, lambda c: ["--net", "all"], heard, loopback, hear,
          need=need_ring, attack="72"),
