@@ -1,7 +1,7 @@
 #!/bin/busybox sh
 # tests/kernels/guest.sh - process 1 of the virtual machine: mounts, lays out the cgroups, runs the suites, powers off.
 #
-# The kernel's command line says what to do: bv.layout=v2|v1|none, bv.mark=WORD, bv.suites=LIST, bv.only=NAME, bv.full=USERS. Everything that the
+# The kernel's command line says what to do: bv.layout=v2|v1|none, bv.mark=WORD, bv.suites=LIST, bv.only=NAME, bv.full=USERS|inside. Everything that the
 # suites print goes to the second serial line, each suite between two lines that begin with the mark, the second with its exit status.
 /bin/busybox --install -s /bin # what is there already stays
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root PYTHONDONTWRITEBYTECODE=1
@@ -70,6 +70,17 @@ mkdir $d && echo $$ >$d/cgroup.procs && exec "$@"
 ENTER
 chmod 755 /enter
 
+# One plan for each budget that rests on cgroups, as a document a line; a refusal is an answer too.
+cat >/run/plans <<'PLANS'
+#!/bin/sh
+for limit in "--mem 64M --procs unlimited --cpu unlimited" "--mem unlimited --procs 8 --cpu unlimited" \
+    "--mem unlimited --procs unlimited --cpu 1s"; do
+    /t/bvisor plan --json --spawn any $limit -- /t/escape/payload x 2>/dev/null
+    case $? in 0 | 126) ;; *) exit 1 ;; esac
+done
+PLANS
+chmod 755 /run/plans
+
 t=/dev/ttyS1
 stty -F $t raw -echo -opost 2>/dev/null
 exec 9>$t
@@ -84,7 +95,7 @@ suite() {
     status=$?
     printf '\n%s end %s %s %s %s\n' "$mark" "$name" "$status" "$began" "$(cut -d' ' -f1 /proc/uptime)" >&9
     # What a suite leaves running would slow down the next one, and is a finding of its own.
-    ps -o pid,ppid,stat,time,args | grep -v -e '\[' -e ' ps -o' -e '/init' -e PPID >/run/left
+    ps -o pid,ppid,stat,args | grep -v -e '\[' -e ' ps -o' -e '/init' -e PPID >/run/left
     if [ -s /run/left ]; then sed "s/^/$mark left /" /run/left >&9; fi
     for d in $C/user/run-*; do rmdir "$d" 2>/dev/null; done
 }
@@ -101,6 +112,7 @@ for who in root user; do
     fi
     as="/usr/bin/setpriv --reuid=$uid --regid=$uid --clear-groups"
     case ,$suites, in *,probe,*) suite "probe $who" $as $wrap /t/bvisor probe --json ;; esac
+    case ,$suites, in *,probe,*) suite "plan $who" $as $wrap /run/plans ;; esac
     wrapped="--as $who ${wrap:+--wrap $wrap}"
     case ,$suites, in *,load,*)
         suite "load $who" python3 $T/escape/load.py --bvisor /t/bvisor --load /t/escape/load $wrapped
@@ -108,7 +120,7 @@ for who in root user; do
     esac
     case ,$suites, in *,escape,*)
         brief=--brief
-        case $full in *$who*) brief= ;; esac
+        case $full in *$who*) brief= ;; *inside*) brief="--brief --inside-only" ;; esac
         suite "escape $who" python3 $T/escape/escape.py --bvisor /t/bvisor --attempts /t/escape --times $brief ${only:+--only $only} $wrapped
         ;;
     esac
