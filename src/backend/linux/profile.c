@@ -168,8 +168,11 @@ static void ceiling_network(const struct bv_profile *profile, enum bv_requiremen
     const uint32_t evidence = BV_CLAIM_MECHANISM_ATTESTATION | BV_CLAIM_DENIED_ATTEMPTS;
     char mechanism[96];
     if (kind == BV_REQ_NETWORK_DENY_ALL) {
-        snprintf(mechanism, sizeof(mechanism), "linux:net_ns+seccomp%s%s",
-                 abi >= 4 ? "+landlock_tcp" : "", abi >= 6 ? "+landlock_scope" : "");
+        snprintf(mechanism, sizeof(mechanism), "linux:net_ns+seccomp%s%s%s",
+                 abi >= 10  ? "+landlock_tcp_udp"
+                 : abi >= 4 ? "+landlock_tcp"
+                            : "",
+                 abi >= 6 ? "+landlock_scope" : "", abi >= 9 ? "+landlock_unix" : "");
     } else {
         /* Abstract sockets are scoped by the network namespace, which is the host's here. */
         snprintf(mechanism, sizeof(mechanism), "linux:host_net_ns+seccomp_families%s",
