@@ -34,7 +34,8 @@ enum bv_status bv_leases_check_fds(const struct bv_backend *backend, const struc
     const struct bv_intent *intent = bv_plan_intent(plan);
     enum bv_status status = BV_OK;
     for (size_t i = 0; i < intent->fd_count && status == BV_OK; i++) {
-        int answer = backend->sys->is_unix_datagram(intent->fds[i]);
+        const bool ours = backend->ops->owns_fd && backend->ops->owns_fd(backend->context, intent->fds[i]);
+        int answer = ours ? -EBADF : backend->sys->is_unix_datagram(intent->fds[i]);
         if (answer == 0) {
             continue;
         }

@@ -75,6 +75,18 @@ enum bv_status bv_survey_machine(struct bv_survey *survey, struct bv_backend *ba
                                   : status;
 }
 
+/* What takes the backend longest needs nothing of the plan but this, and is begun before the workload is hashed. */
+static void prepare(struct bv_backend *backend, const struct bv_spec *spec)
+{
+    enum bv_network_policy network = BV_NETWORK_DENY_ALL;
+    for (size_t i = 0; i < spec->capability_count; i++) {
+        if (spec->capabilities[i].kind == BV_CAP_NETWORK) {
+            network = spec->capabilities[i].u.network.policy;
+        }
+    }
+    bv_backend_prepare(backend, network);
+}
+
 static enum bv_status admit(struct bv_backend *backend, const struct bv_spec *spec,
                             const struct bv_survey *survey, struct bv_plan **ret_plan,
                             struct bv_refusal **ret_refusal, struct bv_error *error)
@@ -140,6 +152,7 @@ enum bv_status bv_plan_create(struct bv_backend *backend, const struct bv_spec *
     if (!survey) {
         return bv_fail_nomem(error);
     }
+    prepare(backend, spec);
     status = bv_survey_workload(survey, backend, spec, error);
     if (status == BV_E_REFUSED) {
         return refuse_in_order(backend, spec, survey, ret_refusal, error);
@@ -227,6 +240,7 @@ static enum bv_status reload(struct bv_backend *backend, const struct bv_saved_p
     if (!survey) {
         return bv_fail_nomem(error);
     }
+    prepare(backend, saved->spec);
     status = bv_survey_workload(survey, backend, saved->spec, error);
     if (status == BV_E_REFUSED) {
         return bv_refuse_workload(backend, saved->spec, BV_REFUSED_PROFILE_DRIFT, &survey->problem,

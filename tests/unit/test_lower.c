@@ -147,7 +147,7 @@ static void test_nothing_granted(void)
     tap_ok((frame->flags & (BV_FRAME_SAMPLE_CPU | BV_FRAME_SAMPLE_TASKS | BV_FRAME_SAMPLE_STORAGE)) == 0,
            "nothing is sampled that the kernel counts");
     tap_ok(frame->canaries != 0 && frame->canary_port == 99 && frame->supervisor_pid == 7, "canaries are set");
-    tap_ok(frame->control_fd == -1 && frame->leaf_fd == -1 && frame->task_fds[0] == -1, "descriptor numbers are left open");
+    tap_ok(frame->stdin_fd == -1 && frame->leaf_fd == -1 && frame->task_fds[0] == -1, "descriptor numbers are left open");
 }
 
 static void test_mounts(void)
@@ -190,7 +190,7 @@ static void test_mounts(void)
     tap_ok(rule_at("/home/me") == 0 && rule_at("/bin") == 0, "and nothing else has one");
     tap_ok(rule_at("/") == LANDLOCK_ACCESS_FS_READ_DIR, "but the fresh root, which may be listed");
     const size_t size = bv_frame_size(&scene.frame);
-    scene.frame.control_fd = scene.frame.stdin_fd = scene.frame.stdout_fd = scene.frame.stderr_fd = 3;
+    scene.frame.stdin_fd = scene.frame.stdout_fd = scene.frame.stderr_fd = 3;
     tap_ok(size > 0 && size == bv_frame_size(&scene.frame), "the frame encodes");
 }
 

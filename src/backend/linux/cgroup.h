@@ -10,18 +10,6 @@
 
 #include "backend/linux/linux.h"
 
-enum linux_cgroup { CGROUP_CORE, CGROUP_MEMORY, CGROUP_PIDS, CGROUP_CPU, CGROUP_COUNT };
-
-struct linux_hierarchy {
-    enum linux_controller
-        version;   /* NONE: not mounted, or the caller's own cgroup is not visible in the mount */
-    char dir[512]; /* the caller's own cgroup; absolute */
-};
-
-struct linux_cgroups {
-    struct linux_hierarchy at[CGROUP_COUNT];
-};
-
 /* Reads /proc/self/cgroup and mountinfo. CORE is the v2 hierarchy; a use whose controller is
  * bound to no v1 hierarchy is in v2 as well. CPU needs no controller there: cpu.stat counts in
  * every v2 cgroup (cgroup-v2.rst, "CPU Interface Files"), so v1 cpuacct is for machines without
@@ -33,6 +21,12 @@ int linux_cgroups_find(struct linux_cgroups *ret_cgroups);
  * not available there; -EBUSY: available, but the own cgroup holds processes (cgroup-v2.rst, no
  * internal process constraint). */
 int linux_cgroup_v2_controller(const char *dir, const char *controller);
+
+/* Makes the leaf of that name below `parent`, remembers it, opens its directory. */
+int linux_leaf_below(struct linux_leaf *leaf, const char *parent);
+/* Written before the other leaves are made, so that none is ever without its entry. It serves
+ * sweeps that start from other cgroups only, and holds nothing up where it cannot be kept. */
+void linux_leaf_note_parents(const struct linux_leaf *leaf);
 
 /* bvisor-<tag>.<inode of the pid namespace>.<pid>.<start time>: names the owner of a leaf. 0 or
  * -errno. */

@@ -119,12 +119,15 @@ static void read_own_line(char *line, struct own_paths *own)
     }
 }
 
+/* Read in large pieces: the kernel walks the table anew for each. */
 static int for_lines(const char *file, void (*visit)(char *line, void *context), void *context)
 {
+    char piece[16384];
     FILE *stream = fopen(file, "re");
     if (!stream) {
         return -errno;
     }
+    (void)setvbuf(stream, piece, _IOFBF, sizeof(piece));
     char *line = NULL;
     size_t capacity = 0;
     while (getline(&line, &capacity, stream) > 0) {

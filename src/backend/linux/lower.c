@@ -429,7 +429,8 @@ static enum bv_status lower_keep(struct lower *lower)
                        "too many descriptors");
     }
     for (size_t i = 0; i < lower->intent->fd_count; i++) {
-        lower->frame->keep[lower->frame->keep_count++] = lower->intent->fds[i];
+        lower->frame->keep[lower->frame->keep_count++] =
+            (struct bv_frame_keep){ .number = lower->intent->fds[i], .fd = -1 };
     }
     return BV_OK;
 }
@@ -559,7 +560,7 @@ static void frame_defaults(struct lower *lower)
     frame->uid = lower->in->uid;
     frame->gid = lower->in->gid;
     frame->hostname = "bvisor";
-    frame->control_fd = frame->stdin_fd = frame->stdout_fd = frame->stderr_fd = -1;
+    frame->stdin_fd = frame->stdout_fd = frame->stderr_fd = -1;
     frame->leaf_fd = frame->cpu_fd = frame->oom_fd = -1;
     for (size_t i = 0; i < BV_FRAME_TASKS_MAX; i++) {
         frame->task_fds[i] = -1;
