@@ -22,8 +22,6 @@ bool bv_json_write_string(struct bv_buf *buf, const char *text, size_t size);
 char *bv_json_text(const json_t *value, size_t max_bytes);
 /* True when text may stand in a document as a string: valid UTF-8 without U+007F. */
 bool bv_text_is_plain(const char *text, size_t size);
-/* Adds "key": text when plain, else "<key>_base64": base64(text). For names and paths of unknown encoding. False: out of memory. */
-bool bv_json_set_name(json_t *object, const char *key, const char *text);
 /* base64 (RFC 4648, padded) of bytes as a NUL-terminated malloc'd text; NULL: out of memory. */
 char *bv_base64(const void *bytes, size_t size);
 

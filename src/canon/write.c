@@ -10,7 +10,6 @@
 #include "base/utf8.h"
 
 #include <bvisor/limits.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -201,17 +200,4 @@ char *bv_json_text(const json_t *value, size_t max_bytes)
         return NULL;
     }
     return bv_buf_take(&buf);
-}
-
-bool bv_json_set_name(json_t *object, const char *key, const char *text)
-{
-    size_t size = strlen(text);
-    if (bv_text_is_plain(text, size)) {
-        return json_object_set_new(object, key, json_stringn(text, size)) == 0;
-    }
-    BV_AUTO(bv_cleanup_free) char *encoded = bv_base64(text, size);
-    char encoded_key[64];
-    BV_ASSERT(strlen(key) + sizeof("_base64") <= sizeof(encoded_key));
-    (void)snprintf(encoded_key, sizeof(encoded_key), "%s_base64", key);
-    return encoded && json_object_set_new(object, encoded_key, json_string(encoded)) == 0;
 }

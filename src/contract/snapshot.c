@@ -8,7 +8,6 @@
 #include "base/check.h"
 #include "base/error.h"
 #include "contract/contract.h"
-#include "contract/tree.h"
 
 #include <string.h>
 
@@ -130,25 +129,37 @@ const char *bv_snapshot_get(const struct bv_snapshot *snapshot, const char *key)
     return present ? snapshot->fact[at].value : NULL;
 }
 
+void bv_snapshot_emit(struct bv_emit *emit, const char *key, const struct bv_snapshot *snapshot)
+{
+    bv_emit_object(emit, key);
+    for (size_t i = 0; i < snapshot->count; i++) {
+        bv_emit_text(emit, snapshot->fact[i].key, snapshot->fact[i].value);
+    }
+    bv_emit_end(emit);
+}
+
 json_t *bv_snapshot_to_json(const struct bv_snapshot *snapshot)
 {
-    json_t *object = json_object();
-    bool ok = object != NULL;
-    for (size_t i = 0; ok && i < snapshot->count; i++) {
-        ok = tree_put_text(object, snapshot->fact[i].key, snapshot->fact[i].value);
-    }
-    if (!ok) {
-        json_decref(object);
-        return NULL;
-    }
-    return object;
+    struct bv_buf buf;
+    struct bv_emit emit;
+    bv_buf_init(&buf, BV_PLAN_MAX_BYTES);
+    bv_emit_init(&emit, &buf);
+    bv_snapshot_emit(&emit, NULL, snapshot);
+    return bv_emit_tree(&buf);
 }
 
 bool bv_profile_digest(const char *backend_id, const struct bv_snapshot *facts,
                        char text[BV_DIGEST_TEXT_SIZE])
 {
-    BV_AUTO(tree_drop) json_t *profile = json_object();
-    bool ok = tree_put_text(profile, "backend", backend_id);
-    ok = tree_put(profile, "probed", bv_snapshot_to_json(facts)) && ok;
-    return ok && bv_json_digest(profile, text);
+    struct bv_buf buf;
+    struct bv_emit emit;
+    bv_buf_init(&buf, BV_PLAN_MAX_BYTES);
+    bv_emit_init(&emit, &buf);
+    bv_emit_object(&emit, NULL);
+    bv_emit_text(&emit, "backend", backend_id);
+    bv_snapshot_emit(&emit, "probed", facts);
+    bv_emit_end(&emit);
+    const bool written = bv_emit_digest(&buf, text);
+    bv_buf_done(&buf);
+    return written;
 }

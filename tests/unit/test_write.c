@@ -85,13 +85,6 @@ static void test_plain(void)
     tap_ok(!bv_text_is_plain("\x7f", 1) && !bv_text_is_plain("\xff", 1) &&
                !bv_text_is_plain("a\0", 2) && !bv_text_is_plain("\xc3", 1),
            "texts that are not");
-    json_t *object = json_object();
-    tap_ok(bv_json_set_name(object, "path", "a/b") && bv_json_set_name(object, "other", "a\xff") &&
-               bv_json_set_name(object, "del", "\x7f"),
-           "names of any encoding are set");
-    is_text(object, "{\"del_base64\":\"fw==\",\"other_base64\":\"Yf8=\",\"path\":\"a/b\"}",
-            "plain ones as they are, others as base64");
-    json_decref(object);
 }
 
 /* Runs `jq -cSj .` on text; the output in a malloc'd text, NULL when there is no jq. */
