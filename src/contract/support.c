@@ -6,6 +6,7 @@
 #include "contract/support.h"
 
 #include "base/check.h"
+#include "base/utf8.h"
 #include "contract/contract.h"
 #include "contract/names.h"
 #include "contract/text.h"
@@ -94,12 +95,8 @@ void bv_verdict_meet(const struct bv_verdict *best, const struct bv_verdict *cei
 /* A fixed buffer that a backend filled: terminated whatever it did, then cleaned. */
 static void settle_text(char *text, size_t size)
 {
-    char copy[256];
-    BV_ASSERT(size <= sizeof(copy));
-    memcpy(copy, text, size);
-    copy[size - 1] = '\0';
-    memset(text, 0, size);
-    bv_text_clean(text, size, copy);
+    text[size - 1] = '\0';
+    bv_utf8_clean(text);
 }
 
 static void make_unsupported(struct bv_verdict *verdict, const char *why)
