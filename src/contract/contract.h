@@ -24,6 +24,7 @@ struct bv_snapshot *bv_snapshot_new(void); /* NULL: out of memory */
 void bv_snapshot_free(struct bv_snapshot *snapshot);
 json_t *bv_snapshot_to_json(const struct bv_snapshot *snapshot); /* object of strings */
 void bv_snapshot_emit(struct bv_emit *emit, const char *key, const struct bv_snapshot *snapshot);
+void bv_profile_emit(struct bv_buf *buf, const char *backend_id, const struct bv_snapshot *facts); /* {backend, probed} */
 
 /* plan.c: the only maker of struct bv_plan. Copies all it needs; facts may be freed afterwards. identity->known false without a launch.
  * BV_OK: *ret_plan. BV_E_REFUSED: *ret_refusal. Else neither. */

@@ -276,12 +276,14 @@ enum bv_status bv_plan_document(struct bv_plan *plan, struct bv_error *error)
     /* so that a plan over its cap is told from a failed allocation */
     bv_buf_init(text, 4u * BV_PLAN_MAX_BYTES);
     bv_spec_emit(text, &plan->spec);
-    if (!bv_emit_digest(text, plan->spec_hash) ||
-        !bv_profile_digest(plan->backend, plan->profile.facts, plan->profile_hash) ||
-        !find_findings(plan)) {
+    bool ok = bv_emit_digest(text, plan->spec_hash);
+    bv_buf_clear(text);
+    bv_profile_emit(text, plan->backend, plan->profile.facts);
+    ok = ok && bv_emit_digest(text, plan->profile_hash) && find_findings(plan);
+    bv_buf_clear(text);
+    if (!ok) {
         return bv_fail_nomem(error);
     }
-    bv_buf_clear(text);
     put_document(plan, &id_at);
     if (text->failed) {
         return bv_fail_nomem(error);

@@ -153,17 +153,22 @@ json_t *bv_snapshot_to_json(const struct bv_snapshot *snapshot)
     return bv_emit_tree(&buf);
 }
 
-bool bv_profile_digest(const char *backend_id, const struct bv_snapshot *facts,
-                       char text[BV_DIGEST_TEXT_SIZE])
+void bv_profile_emit(struct bv_buf *buf, const char *backend_id, const struct bv_snapshot *facts)
 {
-    struct bv_buf buf;
     struct bv_emit emit;
-    bv_buf_init(&buf, BV_PLAN_MAX_BYTES);
-    bv_emit_init(&emit, &buf);
+    bv_emit_init(&emit, buf);
     bv_emit_object(&emit, NULL);
     bv_emit_text(&emit, "backend", backend_id);
     bv_snapshot_emit(&emit, "probed", facts);
     bv_emit_end(&emit);
+}
+
+bool bv_profile_digest(const char *backend_id, const struct bv_snapshot *facts,
+                       char text[BV_DIGEST_TEXT_SIZE])
+{
+    struct bv_buf buf;
+    bv_buf_init(&buf, BV_PLAN_MAX_BYTES);
+    bv_profile_emit(&buf, backend_id, facts);
     const bool written = bv_emit_digest(&buf, text);
     bv_buf_done(&buf);
     return written;
