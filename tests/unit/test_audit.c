@@ -19,14 +19,13 @@ static void judge_as(struct bv_observation *o, const struct bv_seal_facts *facts
                      enum bv_outcome wanted, const char *text, const char *name)
 {
     struct bv_plan *plan = fake_plan(&fake, &request);
-    json_t *findings = json_array();
+    struct finding_list findings = { .arena = bv_arena_new(1u << 20) };
     struct ending ending = { .outcome = BV_OUTCOME_SUPERVISOR_FAULT };
     char all[2048] = "";
-    bool good = plan && o && bv_audit(plan, o, facts, findings, &ending);
-    for (size_t i = 0; i < json_array_size(findings); i++) {
+    bool good = plan && o && findings.arena && bv_audit(plan, o, facts, &findings, &ending);
+    for (const struct finding *finding = findings.first; finding; finding = finding->next) {
         size_t used = strlen(all);
-        (void)snprintf(all + used, sizeof(all) - used, "%s; ",
-                       text_at(json_array_get(findings, i), "detail"));
+        (void)snprintf(all + used, sizeof(all) - used, "%s; ", finding->detail);
     }
     tap_ok(good && ending.outcome == wanted, "%s: %s %s", name, bv_outcome_name(ending.outcome),
            all);
@@ -35,9 +34,9 @@ static void judge_as(struct bv_observation *o, const struct bv_seal_facts *facts
         tap_ok(ending.exit.kind == BV_EXIT_NONE && !(ending.claims & BV_CLAIM_TERMINAL_OUTCOME),
                "%s: vouches for no exit", name);
     } else {
-        tap_ok(json_array_size(findings) == 0, "%s: without a finding", name);
+        tap_ok(!findings.first, "%s: without a finding", name);
     }
-    json_decref(findings);
+    bv_arena_free(findings.arena);
     bv_observation_free(o);
     bv_plan_free(plan);
 }
