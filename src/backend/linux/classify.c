@@ -182,7 +182,9 @@ void linux_classify(void *context, const struct bv_profile *profile, const struc
     case BV_REQ_INHERITED_FDS_ONLY:
         add_note(
             ret_verdict,
-            "a kept descriptor that is an AF_UNIX datagram socket is refused when the run starts");
+            "a kept descriptor that is a directory, O_PATH, an AF_UNIX datagram socket, an "
+            "io_uring "
+            "or, where the network is denied, a network socket is refused when the run starts");
         return;
     case BV_REQ_NETWORK_DENY_ALL:
     case BV_REQ_NETWORK_ALLOW_LIST:
