@@ -5,6 +5,7 @@
 #include <bvisor/backend.h>
 
 #include "run/digest_cache.h"
+#include "run/grants.h"
 #include "run/probe_memo.h"
 #include "sys/sys.h"
 
@@ -15,4 +16,5 @@ struct bv_backend {
         *sys; /* bv_sys_host; a test may put its own table here before the first use */
     struct bv_digest_cache digests;
     struct bv_probe_memo last_probe; /* of a plan that was admitted */
+    struct bv_grants grants;         /* the host's mounts as last read */
 };
