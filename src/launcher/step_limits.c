@@ -129,17 +129,31 @@ int bv_step_priorities(struct launch *launch)
     return result < 0 ? result : set_limit(RLIMIT_NICE, 0, 0);
 }
 
-int bv_step_rlimits(struct launch *launch)
+static int set_limits(struct launch *launch, bool nofile)
 {
-    int result = set_limit(RLIMIT_NOFILE, launch->nofile_soft, launch->nofile_hard);
+    int result = 0;
 
     for (uint32_t i = 0; result == 0 && i < launch->frame.rlimit_count; i++) {
         const struct bv_frame_rlimit *limit = &launch->frame.rlimits[i];
 
         launch->at->index = i;
-        result = set_limit(limit->resource, limit->soft, limit->hard);
+        if ((limit->resource == RLIMIT_NOFILE) == nofile) {
+            result = set_limit(limit->resource, limit->soft, limit->hard);
+        }
     }
     return result;
+}
+
+int bv_step_rlimits(struct launch *launch)
+{
+    return set_limits(launch, false);
+}
+
+int bv_step_nofile(struct launch *launch)
+{
+    int result = set_limit(RLIMIT_NOFILE, launch->nofile_soft, launch->nofile_hard);
+
+    return result < 0 ? result : set_limits(launch, true);
 }
 
 /* Kept descriptors hold their numbers since the supervisor's exec, so nothing of ours can have

@@ -39,12 +39,14 @@ static const struct step WORKLOAD_STEPS[] = {
     /* With the workload's own rights: a directory that it may not enter is refused here. */
     { BV_STAGE_CWD, bv_step_cwd },
     { BV_STAGE_NO_NEW_PRIVS, bv_step_no_new_privs },
+    /* Before the filter, which answers for RLIMIT_CORE itself. */
+    { BV_STAGE_RLIMIT, bv_step_rlimits },
     { BV_STAGE_LANDLOCK, bv_step_landlock },
     { BV_STAGE_SECCOMP, bv_step_seccomp },
     { BV_STAGE_CANARY, bv_step_canaries },
     /* After everything that takes a descriptor of its own: RLIMIT_NOFILE may be as low as the
      * workload's first three. */
-    { BV_STAGE_RLIMIT, bv_step_rlimits },
+    { BV_STAGE_RLIMIT, bv_step_nofile },
 };
 
 int bv_run_steps(struct launch *launch, const struct step *steps, size_t count)

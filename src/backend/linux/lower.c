@@ -453,7 +453,9 @@ static void lower_rlimits(struct lower *lower)
 {
     const struct bv_execution *execution = lower->in->execution;
     const uint64_t processes = lower->intent->budgets[BV_PROCESS_COUNT].limit;
-    add_rlimit(lower, RLIMIT_CORE, 0);
+    /* 1, not 0: what LINUX calls a special value stops a core_pattern pipe too (core(5) ignores 0
+     * there). The filter keeps it so. */
+    add_rlimit(lower, RLIMIT_CORE, 1);
     const uint64_t nofile = linux_nofile(lower->intent);
     if (nofile != UINT64_MAX) {
         add_rlimit(lower, RLIMIT_NOFILE, smaller(nofile, lower->in->nofile_hard));
