@@ -98,6 +98,7 @@ int bv_step_signals(struct launch *launch);
 int bv_step_priorities(struct launch *launch);
 int bv_step_rlimits(struct launch *launch);
 int bv_step_nofile(struct launch *launch);
+int bv_step_user_limits(struct launch *launch);
 int bv_step_descriptors(struct launch *launch);
 void bv_default_signals(void);
 int bv_close_all_but(int *fds, size_t count); /* sorts fds; negative ones are ignored */

@@ -19,6 +19,7 @@ static const struct step INIT_STEPS[] = {
     /* procfs must be mounted while the host's own is visible (mount_too_revealing() in
      * fs/namespace.c). */
     { BV_STAGE_MOUNT_PROC, bv_step_open_proc },
+    { BV_STAGE_RLIMIT, bv_step_user_limits },
     { BV_STAGE_MOUNT_ROOT, bv_step_make_root },
     { BV_STAGE_MOUNT_ATTACH, bv_step_attach_mounts },
     { BV_STAGE_PIVOT, bv_step_pivot },

@@ -141,6 +141,7 @@ static void test_nothing_granted(void)
            "a network namespace, Landlock and a filter");
     tap_ok((frame->flags & BV_FRAME_LISTENER) != 0, "with a listener");
     tap_ok(limit_of(RLIMIT_CORE) == 1, "no core is dumped, and none piped");
+    tap_ok(limit_of(RLIMIT_SIGPENDING) == 1024, "pending signals are bounded");
     tap_ok(limit_of(RLIMIT_NOFILE) == NO_LIMIT, "descriptors are unlimited");
     tap_ok(frame->wall_micros == UINT64_MAX && frame->process_limit == UINT64_MAX && frame->handle_limit == UINT64_MAX,
            "unlimited is no limit");

@@ -25,6 +25,7 @@
  * any tree of small files fill the size first. */
 #define TEMP_MIN_INODES 1024u
 #define TEMP_MAX_INODES (1u << 20)
+#define SIGPENDING_MAX 1024
 /* Init is a task of the same user namespace and counts for RLIMIT_NPROC as well; the launcher is not. */
 #define NPROC_OWN_TASKS 1u
 
@@ -456,6 +457,9 @@ static void lower_rlimits(struct lower *lower)
     /* 1, not 0: what LINUX calls a special value stops a core_pattern pipe too (core(5) ignores 0
      * there). The filter keeps it so. */
     add_rlimit(lower, RLIMIT_CORE, 1);
+    /* Pending signals and timers are counted for the caller's user on the host as well: this many are
+     * the tree's, the rest stays for the user's other processes. */
+    add_rlimit(lower, RLIMIT_SIGPENDING, SIGPENDING_MAX);
     const uint64_t nofile = linux_nofile(lower->intent);
     if (nofile != UINT64_MAX) {
         add_rlimit(lower, RLIMIT_NOFILE, smaller(nofile, lower->in->nofile_hard));
