@@ -323,6 +323,9 @@ static void test_missing(void)
     tap_ok(result.status == BV_OK && result.outcome == BV_OUTCOME_UNSUPPORTED && result.exit_status == 126 &&
                result_fact(&result, "workload_launched") == NULL,
            "a working directory that is missing in a grant: %s", bv_outcome_name(result.outcome));
+    char *text = json_dumps(json_object_get(json_object_get(result.document, "body"), "findings"), JSON_COMPACT);
+    tap_ok(text && strstr(text, "\"unsupported\"") && strstr(text, "entering the working directory"), "and the report says so: %s", text);
+    free(text);
     result_free(&result);
     (void)rmdir(directory);
 
