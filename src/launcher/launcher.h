@@ -88,6 +88,9 @@ int bv_step_cwd(struct launch *launch);
 int bv_make_place(struct launch *launch, const char *path, uint32_t mode, bool is_file);
 /* The directory that holds the last component of path, and that component. */
 int bv_make_parent(struct launch *launch, const char *path, const char **ret_name);
+/* Makes each directory of a host tree on the way to path a mount point, which nobody can rename or
+ * remove in here. */
+int bv_pin_parents(const struct launch *launch, const char *path);
 /* A mounted but unattached file system; options are pairs of key and value, ended by NULL. */
 int bv_make_fs(const char *type, const char *const *options, uint64_t attributes);
 int bv_own_device(struct launch *launch,

@@ -314,7 +314,8 @@ static int attach_mount(struct launch *launch, uint32_t index)
     switch ((enum bv_frame_mount_kind)mount->kind) {
     case BV_MOUNT_BIND:
         launch->tree_fds[index] = -1;
-        place = place_of(launch, mount);
+        place = mount->flags & BV_MOUNT_PIN ? bv_pin_parents(launch, mount->dest) : 0;
+        place = place < 0 ? place : place_of(launch, mount);
         return attach(launch, tree, place);
     case BV_MOUNT_TMPFS: return attach_tmpfs(launch, mount);
     case BV_MOUNT_PROC:

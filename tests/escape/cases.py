@@ -139,6 +139,24 @@ def narrowed_prepare(ctx):
     ctx.digests["inner"] = bvhost.tree_digest(ctx.inner)
 
 
+def carve_prepare(ctx):
+    """Something read-only two directories below the top of a writable root."""
+    ctx.kept = ctx.rw + "/a/b/kept"
+    os.makedirs(ctx.kept)
+    ctx.write(ctx.kept + "/f", "content of f\n")
+    for path in (ctx.rw + "/a", ctx.rw + "/a/b", ctx.kept):
+        ctx.own(path)
+    ctx.digests["kept"] = bvhost.tree_digest(ctx.kept)
+
+
+def kept_changed(ctx):
+    return not os.path.isdir(ctx.kept) or bvhost.tree_digest(ctx.kept) != ctx.digests["kept"]
+
+
+def kept_file_changed(ctx):
+    return ctx.read(ctx.kept + "/f") != "content of f\n"
+
+
 def set_id_left(ctx):
     """A program in the granted tree that lends the rights of its owner or group. Empty files lend nothing."""
     found = [os.lstat(os.path.join(ctx.rw, name)) for name in os.listdir(ctx.rw)]
@@ -251,6 +269,10 @@ FILESYSTEM = [
     Case("exec.mapping", ["filesystem"], "fs_exec_mmap", lambda c: [c.rw + "/code"], rw, lambda c: f"{c.number:016x}" in c.out,
          code_prepare, attack="88"),
     Case("fs.fanotify_outside", ["filesystem"], "fs_fanotify", lambda c: [c.outside], ro, look=watch_look, uid=0, attack="4"),
+    Case("fs.carve_out", ["filesystem"], "fs_carve_out", lambda c: [c.rw, c.secret], lambda c: rw(c) + ["--ro", c.kept], kept_changed,
+         carve_prepare, attack="32"),
+    Case("fs.carve_out_file", ["filesystem"], "fs_carve_out", lambda c: [c.rw, c.secret], lambda c: rw(c) + ["--ro", c.kept + "/f"],
+         kept_file_changed, carve_prepare, attack="32"),
     Case("fs.set_id", ["filesystem"], "fs_set_id", lambda c: [c.rw], rw, set_id_left, attack="20"),
     Case("fs.set_id_program", ["launch_workload"], "fs_exec_file", lambda c: [c.ro + "/elevated", c.ro + "/locked"],
          lambda c: ["--rx", c.ro], prepare=lambda c: elevated_prepare(c, None), uid=bvhost.USER, need=need_root, attack="19"),

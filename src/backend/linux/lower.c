@@ -77,6 +77,23 @@ static enum bv_status add_rule(struct lower *lower, const char *path, uint64_t a
     return BV_OK;
 }
 
+/* A root inside a writable one: what lies on the way to it could be renamed there, the mount with it,
+ * and something else put at the path that this root alone decides about. */
+static bool needs_pin(const struct bv_intent *intent, const char *path)
+{
+    const struct bv_root *above = NULL;
+    bool is_root = false;
+    for (size_t i = 0; i < intent->root_count; i++) {
+        const struct bv_root *root = &intent->roots[i];
+        is_root = is_root || strcmp(root->path, path) == 0;
+        if (below(path, root->path) &&
+            (above == NULL || strlen(root->path) > strlen(above->path))) {
+            above = root;
+        }
+    }
+    return is_root && above != NULL && above->access != BV_ACCESS_READ;
+}
+
 static enum bv_status add_bind(struct lower *lower, const char *source, const char *dest,
                                enum bv_access access, bool execute,
                                const struct linux_path_fact *fact)
@@ -85,7 +102,8 @@ static enum bv_status add_bind(struct lower *lower, const char *source, const ch
     const struct bv_frame_mount mount = {
         .kind = BV_MOUNT_BIND,
         .flags = (access == BV_ACCESS_READ ? BV_MOUNT_RDONLY : 0u) |
-                 (execute ? 0u : BV_MOUNT_NOEXEC) | (is_dir ? 0u : BV_MOUNT_IS_FILE),
+                 (execute ? 0u : BV_MOUNT_NOEXEC) | (is_dir ? 0u : BV_MOUNT_IS_FILE) |
+                 (needs_pin(lower->intent, dest) ? BV_MOUNT_PIN : 0u),
         .mode = fact->mode,
         .dev = fact->dev,
         .ino = fact->ino,
