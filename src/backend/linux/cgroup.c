@@ -404,6 +404,7 @@ int linux_leaf_remove(struct linux_leaf *leaf)
         const int removed = linux_leaf_rmdir(leaf->parents[i], leaf->name, REMOVE_WAIT_MILLIS);
         result = result == 0 ? removed : result;
     }
-    init_leaf(leaf);
+    /* What the accounts were is still asked when the report is made. */
+    leaf->task_fd_count = leaf->parent_count = 0;
     return result;
 }
