@@ -142,6 +142,8 @@ result = bvisor("run", "--system", "--wall", "100ms", "sleep", "9")
 ok(result.lines() == ["bvisor: timeout: the wall_micros limit of 100ms was reached (raise it with --wall)"], "the note about a budget", result)
 result = run("head -c 3000000 /dev/zero > /tmp/x", "--tmp", "--storage", "1M")
 ok(b"bvisor: failed: the storage_bytes limit of 1 MiB was reached (raise it with --storage)" in result.err, "the note about a refused write", result)
+result = bvisor("run", "--system", "sh", "-c", "exit 3")
+ok(result.code == 3 and b"--spawn" not in result.err, "a program that failed by itself is not sent after a grant", result)
 result = bvisor("run", "--system", "--spawn", "any", "--mem", "32M", "perl", "-e", "my $x = 'a' x 100000000; print 1")
 if result.code == 126:
     skip("the note about memory", "this machine holds no memory limit: " + result.lines()[0])
