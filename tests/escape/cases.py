@@ -787,11 +787,28 @@ def cpu_judge(ctx):
     return ctx.peak > ctx.bound("cpu_micros") + 250000
 
 
+def socket_bytes():
+    """Buffers of all TCP sockets in the host's network namespace."""
+    with open("/proc/net/sockstat", encoding="ascii") as text:
+        words = next(line for line in text if line.startswith("TCP:")).split()
+    return int(words[words.index("mem") + 1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def sockets_prepare(ctx):
+    ctx.idle, ctx.peak = socket_bytes(), 0
+
+
+def sockets_look(ctx):
+    ctx.peak = max(ctx.peak, socket_bytes() - ctx.idle)
+
+
 BUDGETS = [
     Case("budget.memory", ["resident_bytes"], "use_memory", lambda c: [c.name, "48", "4"],
          lambda c: ["--spawn", "any", "--mem", "64M", "--tmp"], over("resident_bytes", 8 << 20), look=peak(bvhost.resident_bytes), attack="93"),
     Case("budget.memory_one_process", ["resident_bytes"], "use_memory", lambda c: [c.name, "160", "1"], lambda c: ["--mem", "64M"],
          over("resident_bytes", 8 << 20), look=peak(bvhost.resident_bytes), attack="93"),
+    Case("budget.memory_in_sockets", ["resident_bytes"], "use_sockets", lambda c: ["96"], lambda c: ["--net", "all", "--mem", "32M"],
+         over("resident_bytes", 8 << 20), sockets_prepare, look=sockets_look, attack="93"),
     Case("budget.processes", ["process_count"], "use_processes", lambda c: [c.name, "60"],
          lambda c: ["--spawn", "any", "--procs", "8"], over("process_count"), look=peak(lambda pid: 1), attack="96"),
     Case("budget.handles", ["handle_count"], "use_handles", lambda c: [c.name, "60", "4"],

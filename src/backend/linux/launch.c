@@ -192,14 +192,15 @@ static enum bv_status make_leaf(struct linux_run *run, struct parcel *parcel,
     (void)parcel;
     const struct bv_execution *execution = run->execution;
     const struct bv_budget_request *budgets = execution->intent->budgets;
-    const int result =
-        linux_leaf_make(&run->leaf, execution->profile, execution->attempt,
-                        budgets[BV_RESIDENT_BYTES].limit, budgets[BV_PROCESS_COUNT].limit);
-    if (result < 0) {
-        return bv_fail_sys(error, "cgroup", result, "making the cgroup leaf");
+    const uint64_t sockets = linux_socket_share(execution->profile, execution->intent);
+    int result = linux_leaf_make(&run->leaf, execution->profile, execution->attempt,
+                                 budgets[BV_RESIDENT_BYTES].limit - sockets,
+                                 budgets[BV_PROCESS_COUNT].limit);
+    run->leaf_made = result == 0;
+    if (result == 0 && sockets > 0) {
+        result = linux_leaf_limit_sockets(&run->leaf, sockets);
     }
-    run->leaf_made = true;
-    return BV_OK;
+    return result < 0 ? bv_fail_sys(error, "cgroup", result, "making the cgroup leaf") : BV_OK;
 }
 
 static enum bv_status make_channels(struct linux_run *run, struct parcel *parcel,
