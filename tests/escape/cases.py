@@ -644,6 +644,23 @@ def short_look(ctx):
         ctx.seen = short_of(ctx)
 
 
+def aio(which):
+    with open("/proc/sys/fs/aio-" + which, encoding="ascii") as text:
+        return int(text.read())
+
+
+def need_aio():
+    return None if aio("max-nr") - aio("nr") > 30000 else "the host's pool of asynchronous I/O contexts is too small for the attempt"
+
+
+def aio_prepare(ctx):
+    ctx.idle = aio("nr")
+
+
+def aio_look(ctx):
+    ctx.seen = getattr(ctx, "seen", False) or aio("nr") - ctx.idle > 5000
+
+
 def was_seen_at_all(ctx):
     return getattr(ctx, "seen", False)
 
@@ -666,6 +683,8 @@ IDENTITY = [
     # As an ordinary user only: outside it would starve root's own programs.
     Case("ps.user_limits", ["launch_workload"], "use_user_limits", lambda c: [c.name, "700"], lambda c: ["--handles", "1000"],
          was_seen_at_all, look=short_look, uid=bvhost.USER, need=lambda: None if os.path.exists("/usr/bin/python3") else "no python3",
+         attack="101"),
+    Case("ps.aio_contexts", ["launch_workload"], "use_aio", lambda c: ["10000"], (), was_seen_at_all, aio_prepare, aio_look, need=need_aio,
          attack="101"),
     Case("tty.type", ["inherited_fds_only"], "tty_type", lambda c: ["9", c.name], lambda c: ["--keep-fd", "9"], typed, terminal_prepare,
          uid=0, attack="48"),
