@@ -105,6 +105,7 @@ int main(int argc, char **argv)
         return cli_fail(&cli, "signals", NULL, "SIGPIPE cannot be ignored");
     }
     int result = dispatch(&cli, argc, argv);
+    cli_target_close(&cli.report);
     cli_pool_done(&cli.pool);
     return result;
 }

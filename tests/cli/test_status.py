@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -133,6 +134,27 @@ for name, arguments, expected in PROGRAMS:
         continue
     result = bvisor("run", "--system", "--spawn", "any", "--tmp", "--env", "PATH=/usr/bin:/bin", *arguments)
     ok(result.code == 0 and result.out == expected, f"--system runs {name}", result)
+
+# A report whose place the workload may write: it is looked up before the run, never through what the workload made of it.
+out, victim = os.path.join(top, "out"), os.path.join(top, "victim")
+for name, place, script, status in [
+        ("a link to a file outside", "sealed.json", "ln -s ../victim sealed.json", 0),
+        ("a dangling link outside", "sealed.json", "ln -s ../made sealed.json", 0),
+        ("a pipe that nobody reads", "sealed.json", "mkfifo sealed.json", 0),
+        ("a directory", "sealed.json", "mkdir sealed.json; touch sealed.json/x", 125),
+        ("a directory that was moved", "sub/sealed.json", "mv sub moved; mkdir sub", 125),
+        ("a directory that is a link outside", "sub/sealed.json", "mv sub moved; ln -s .. sub", 125),
+        ("a directory that is gone", "sub/sealed.json", "rmdir sub", 125)]:
+    os.makedirs(os.path.join(out, "sub"))
+    write(victim, "kept\n")
+    result = run(f"cd {out}; {script}", "--rw", out, "--report", os.path.join(out, place), timeout=30)
+    ok(result.code == status, f"a report where the workload put {name}: {status}", result)
+    with open(victim, encoding="ascii") as text:
+        ok(text.read() == "kept\n" and sorted(set(os.listdir(top)) & {"made", "sealed.json"}) == [], f"{name}: nothing outside is written")
+    if status == 0:
+        with open(os.path.join(out, place), encoding="utf-8") as text:
+            ok(json.load(text)["schema"] == "bvisor.report/1" and not os.path.islink(os.path.join(out, place)), f"{name}: it is replaced")
+    shutil.rmtree(out)
 
 # Notes.
 result = bvisor("run", "--system", "sh", "-c", "echo x | cat")
