@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -155,6 +156,9 @@ for name, place, script, status in [
         with open(os.path.join(out, place), encoding="utf-8") as text:
             ok(json.load(text)["schema"] == "bvisor.report/1" and not os.path.islink(os.path.join(out, place)), f"{name}: it is replaced")
     shutil.rmtree(out)
+
+result = bvisor("run", "--system", "true", preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0)))
+ok(result.code == 125 and b"File too large" in result.err, "a limit on the size of files is told, not died of", result)
 
 # Notes.
 result = bvisor("run", "--system", "sh", "-c", "echo x | cat")
