@@ -112,6 +112,10 @@ static void check_outcome(struct audit *audit)
         breach(audit, "the backend reports a fault of its own: %s",
                observation->detail[0] ? observation->detail : "no reason given");
     }
+    if (observation->outcome == BV_OUTCOME_UNSUPPORTED && observation->detail[0]) {
+        audit->nomem = !bv_finding_add(audit->findings, "unsupported", observation->detail) ||
+                       audit->nomem;
+    }
 }
 
 /* ---- facts against the intent ---- */

@@ -111,6 +111,9 @@ int bv_step_cwd(struct launch *launch);
 int bv_make_place(struct launch *launch, const char *path, uint32_t mode, bool is_file);
 /* The directory that holds the last component of path, and that component. */
 int bv_make_parent(struct launch *launch, const char *path, const char **ret_name);
+/* Makes each directory of a host tree on the way to path a mount point, which nobody can rename or
+ * remove in here. */
+int bv_pin_parents(const struct launch *launch, const char *path);
 /* A mounted but unattached file system; options are pairs of key and value, ended by NULL. */
 int bv_make_fs(const char *type, const char *const *options, uint64_t attributes);
 int bv_own_device(struct launch *launch,
@@ -120,6 +123,8 @@ int bv_own_device(struct launch *launch,
 int bv_step_signals(struct launch *launch);
 int bv_step_priorities(struct launch *launch);
 int bv_step_rlimits(struct launch *launch);
+int bv_step_nofile(struct launch *launch);
+int bv_step_user_limits(struct launch *launch);
 int bv_step_descriptors(struct launch *launch);
 void bv_default_signals(void);
 int bv_close_all_but(int *fds, size_t count); /* sorts fds; negative ones are ignored */

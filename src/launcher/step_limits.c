@@ -129,17 +129,58 @@ int bv_step_priorities(struct launch *launch)
     return result < 0 ? result : set_limit(RLIMIT_NICE, 0, 0);
 }
 
-int bv_step_rlimits(struct launch *launch)
+/* What the kernel counts per user and in every namespace above, the host's too, where the user has
+ * 128 instances in all by default: here it ends sooner (user_namespaces(7), /proc/sys/user). */
+int bv_step_user_limits(struct launch *launch)
 {
-    int result = set_limit(RLIMIT_NOFILE, launch->nofile_soft, launch->nofile_hard);
+    static const struct {
+        const char *path, *limit;
+    } limits[] = {
+        { "sys/user/max_inotify_instances", "64" },
+        { "sys/user/max_inotify_watches", "4096" },
+    };
+
+    for (size_t i = 0; i < BV_COUNT(limits); i++) {
+        long fd = raw_call(SYS_openat, launch->proc_fd, limits[i].path, O_WRONLY | O_CLOEXEC, 0);
+        long result = fd;
+
+        launch->at->index = (uint32_t)i;
+        if (fd >= 0) {
+            result = raw_call(SYS_write, (int)fd, limits[i].limit, strlen(limits[i].limit));
+            raw_close((int)fd);
+        }
+        if (result < 0 && result != -ENOENT) { /* a kernel without inotify */
+            return (int)result;
+        }
+    }
+    return 0;
+}
+
+static int set_limits(struct launch *launch, bool nofile)
+{
+    int result = 0;
 
     for (uint32_t i = 0; result == 0 && i < launch->frame.rlimit_count; i++) {
         const struct bv_frame_rlimit *limit = &launch->frame.rlimits[i];
 
         launch->at->index = i;
-        result = set_limit(limit->resource, limit->soft, limit->hard);
+        if ((limit->resource == RLIMIT_NOFILE) == nofile) {
+            result = set_limit(limit->resource, limit->soft, limit->hard);
+        }
     }
     return result;
+}
+
+int bv_step_rlimits(struct launch *launch)
+{
+    return set_limits(launch, false);
+}
+
+int bv_step_nofile(struct launch *launch)
+{
+    int result = set_limit(RLIMIT_NOFILE, launch->nofile_soft, launch->nofile_hard);
+
+    return result < 0 ? result : set_limits(launch, true);
 }
 
 static bool is_kept_number(const struct bv_frame *frame, long fd)

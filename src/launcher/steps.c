@@ -16,6 +16,7 @@ static const struct step PREPARE_STEPS[] = {
     /* procfs must be mounted while the host's own is visible (mount_too_revealing() in
      * fs/namespace.c). */
     { BV_STAGE_MOUNT_PROC, bv_step_open_proc },
+    { BV_STAGE_RLIMIT, bv_step_user_limits },
     /* Covers "/", but paths still start at the host's root below it. */
     { BV_STAGE_MOUNT_ROOT, bv_step_make_root },
 };
@@ -44,6 +45,8 @@ static const struct step WORKLOAD_STEPS[] = {
     { BV_STAGE_DESCRIPTORS, bv_step_signals },
     { BV_STAGE_CREDENTIALS, bv_step_credentials },
     { BV_STAGE_NO_NEW_PRIVS, bv_step_no_new_privs },
+    /* Before the filter, which answers for RLIMIT_CORE itself. */
+    { BV_STAGE_RLIMIT, bv_step_rlimits },
     /* The filter allows what the steps below still need, because a workload may do all of it too:
      * it comes this early because init mounts meanwhile, and the kernel takes long to compile it. */
     { BV_STAGE_SECCOMP, bv_step_seccomp },
@@ -54,7 +57,7 @@ static const struct step WORKLOAD_STEPS[] = {
     { BV_STAGE_CANARY, bv_step_canaries },
     /* After everything that takes a descriptor of its own: RLIMIT_NOFILE may be as low as the
      * workload's first three. */
-    { BV_STAGE_RLIMIT, bv_step_rlimits },
+    { BV_STAGE_RLIMIT, bv_step_nofile },
 };
 
 int bv_run_steps(struct launch *launch, const struct step *steps, size_t count)

@@ -18,7 +18,8 @@
     (BV_FRAME_NEW_NET | BV_FRAME_FULL_ID_MAP | BV_FRAME_LANDLOCK | BV_FRAME_LISTENER |             \
      BV_FRAME_CANARIES | BV_FRAME_SAMPLE_CPU | BV_FRAME_SAMPLE_TASKS | BV_FRAME_SAMPLE_HANDLES |   \
      BV_FRAME_SAMPLE_STORAGE | BV_FRAME_SCRIPT)
-#define ALL_MOUNT_FLAGS (BV_MOUNT_RDONLY | BV_MOUNT_NOEXEC | BV_MOUNT_IS_FILE | BV_MOUNT_SHM)
+#define ALL_MOUNT_FLAGS                                                                            \
+    (BV_MOUNT_RDONLY | BV_MOUNT_NOEXEC | BV_MOUNT_IS_FILE | BV_MOUNT_SHM | BV_MOUNT_PIN)
 
 /* Absolute, no empty, "." or ".." component, no slash at the end unless it is the root itself. */
 static bool path_is_normal(const char *path)
@@ -108,6 +109,7 @@ static bool mount_is_valid(const struct bv_frame_mount *mount, bool has_temp)
 {
     if (!path_is_normal(mount->dest) || mount->dest[1] == '\0' ||
         (mount->flags & ~ALL_MOUNT_FLAGS) != 0 ||
+        ((mount->flags & BV_MOUNT_PIN) && mount->kind != BV_MOUNT_BIND) ||
         ((mount->flags & BV_MOUNT_SHM) && (mount->kind != BV_MOUNT_DEV || !has_temp))) {
         return false;
     }

@@ -33,6 +33,7 @@ enum bv_frame_mount_kind {
 #define BV_MOUNT_NOEXEC (1u << 1)
 #define BV_MOUNT_IS_FILE (1u << 2)
 #define BV_MOUNT_SHM (1u << 3) /* BV_MOUNT_DEV only */
+#define BV_MOUNT_PIN (1u << 4) /* BV_MOUNT_BIND only: no directory on the way to it may be renamed */
 
 struct bv_frame_mount {
     uint32_t kind, flags, mode;

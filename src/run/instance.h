@@ -5,6 +5,7 @@
 #include <bvisor/backend.h>
 
 #include "run/digest_cache.h"
+#include "run/grants.h"
 #include "run/probe_memo.h"
 #include "sys/sys.h"
 
@@ -27,4 +28,5 @@ struct bv_backend {
     struct bv_digest_cache digests;
     struct bv_attempts attempts;
     struct bv_probe_memo last_probe; /* of a plan that was admitted */
+    struct bv_grants grants;         /* the host's mounts as last read */
 };

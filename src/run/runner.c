@@ -133,13 +133,16 @@ static enum bv_status check_drift(struct bv_run *run, uint64_t max_age_micros,
 }
 
 /* All that must hold before anything is started, in this order: kept descriptors first, because
- * what is opened here takes free numbers. BV_E_REFUSED with *refusal set, which the caller gives
+ * what is opened here takes free numbers; then the granted trees. BV_E_REFUSED with *refusal set, which the caller gives
  * on. */
 static enum bv_status check_start(struct bv_run *run, const struct bv_run_options *options,
                                   struct bv_refusal **refusal, struct bv_error *error)
 {
     const struct bv_spec *spec = bv_plan_spec(run->plan);
     enum bv_status status = bv_leases_check_fds(run->backend, run->plan, refusal, error);
+    if (status == BV_OK && !*refusal) {
+        status = bv_grants_check(run->backend, spec, options->probe_max_age_micros, refusal, error);
+    }
     if (status != BV_OK || *refusal) {
         return status;
     }

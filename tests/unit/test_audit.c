@@ -51,6 +51,25 @@ static void lie(struct bv_observation *o, const char *text, const char *name)
     judge_as(o, &fake_facts, BV_OUTCOME_SUPERVISOR_FAULT, text, name);
 }
 
+/* What could not be honoured is no fault, but the report must say what it was. */
+static void test_unsupported(void)
+{
+    struct bv_plan *plan = fake_plan(&fake, &request);
+    struct bv_observation *o = bv_observation_new();
+    struct finding_list findings = { .arena = bv_arena_new(1u << 16) };
+    struct ending ending = { .outcome = BV_OUTCOME_SUPERVISOR_FAULT };
+    (void)bv_observe_outcome(o, BV_OUTCOME_UNSUPPORTED, exit_none, -1, "a granted path changed");
+    tap_ok(plan && bv_audit(plan, o, &fake_facts, &findings, &ending) &&
+               ending.outcome == BV_OUTCOME_UNSUPPORTED,
+           "a plan that could not be honoured");
+    const struct finding *finding = findings.last;
+    tap_text(finding ? finding->kind : "", "unsupported", "is told as a finding");
+    tap_text(finding ? finding->detail : "", "a granted path changed", "with its reason");
+    bv_arena_free(findings.arena);
+    bv_observation_free(o);
+    bv_plan_free(plan);
+}
+
 static struct bv_observation *ended(enum bv_outcome outcome, struct bv_exit exit, int cause)
 {
     struct bv_observation *o = fake_observe_open();
@@ -254,5 +273,6 @@ int main(void)
     test_figures();
     test_streams();
     test_evidence();
+    test_unsupported();
     return tap_done();
 }

@@ -191,6 +191,23 @@ static int add_memory(struct linux_leaf *leaf, const struct bv_profile *profile,
                             : limit_memory(leaf, profile->word[LW_MEMSW] != 0, bytes);
 }
 
+uint64_t linux_socket_share(const struct bv_profile *profile, const struct bv_intent *intent)
+{
+    const uint64_t bytes = intent->budgets[BV_RESIDENT_BYTES].limit;
+    const bool apart = profile->word[LW_MEMORY] == LINUX_CONTROLLER_V1 &&
+                       intent->network == BV_NETWORK_ALLOW_ALL && bytes != BV_UNLIMITED;
+    return apart ? bytes / 16 : 0;
+}
+
+/* The kernel's name says TCP; what it counts is the buffers of every socket whose protocol accounts
+ * them, UDP too (mem_cgroup_charge_skmem()). At the limit senders wait. */
+int linux_leaf_limit_sockets(struct linux_leaf *leaf, uint64_t bytes)
+{
+    const int result = write_number(leaf->memory_dir, "memory.kmem.tcp.limit_in_bytes", bytes);
+    leaf->sockets_v1 = result == 0;
+    return result;
+}
+
 static int add_pids(struct linux_leaf *leaf, const struct bv_profile *profile, uint64_t processes)
 {
     const uint64_t version = profile->word[LW_PIDS];
@@ -326,10 +343,18 @@ bool linux_leaf_cpu_micros(const struct linux_leaf *leaf, uint64_t *ret_micros)
     return true;
 }
 
+/* The two peaks need not have been at once, so their sum errs upwards. */
 bool linux_leaf_memory_peak(const struct linux_leaf *leaf, uint64_t *ret_bytes)
 {
-    return read_number(leaf->memory_dir,
-                       leaf->memory_v2 ? "memory.peak" : "memory.max_usage_in_bytes", ret_bytes);
+    uint64_t sockets = 0;
+    if (!read_number(leaf->memory_dir,
+                     leaf->memory_v2 ? "memory.peak" : "memory.max_usage_in_bytes", ret_bytes) ||
+        (leaf->sockets_v1 &&
+         !read_number(leaf->memory_dir, "memory.kmem.tcp.max_usage_in_bytes", &sockets))) {
+        return false;
+    }
+    *ret_bytes += sockets;
+    return true;
 }
 
 bool linux_leaf_oom_kills(const struct linux_leaf *leaf, uint64_t *ret_count)
@@ -391,6 +416,7 @@ int linux_leaf_remove(struct linux_leaf *leaf)
         const int removed = linux_leaf_rmdir(leaf->parents[i], leaf->name, REMOVE_WAIT_MILLIS);
         result = result == 0 ? removed : result;
     }
-    linux_leaf_init(leaf);
+    /* What the accounts were is still asked when the report is made. */
+    leaf->task_fd_count = leaf->parent_count = 0;
     return result;
 }

@@ -195,21 +195,21 @@ static enum bv_status make_leaf(struct linux_run *run, struct parcel *parcel,
     (void)parcel;
     const struct bv_execution *execution = run->execution;
     const struct bv_budget_request *budgets = execution->intent->budgets;
-    const uint64_t memory = budgets[BV_RESIDENT_BYTES].limit,
+    const uint64_t sockets = linux_socket_share(execution->profile, execution->intent);
+    const uint64_t memory = budgets[BV_RESIDENT_BYTES].limit - sockets,
                    processes = budgets[BV_PROCESS_COUNT].limit;
     const bool tried = run->leaf_made;
-    const int result = tried ? linux_leaf_set(&run->leaf, execution->profile, memory, processes)
-                             : linux_leaf_make(&run->leaf, execution->profile, execution->attempt,
-                                               memory, processes);
-    run->leaf_made = false;
-    if (!tried && run->leaf.parent_count > 0) {
+    int result = tried ? linux_leaf_set(&run->leaf, execution->profile, memory, processes)
+                       : linux_leaf_make(&run->leaf, execution->profile, execution->attempt, memory,
+                                         processes);
+    run->leaf_made = result == 0;
+    if (result == 0 && !tried && run->leaf.parent_count > 0) {
         linux_leaf_sweep(&run->leaf.own);
     }
-    if (result < 0) {
-        return bv_fail_sys(error, "cgroup", result, "making the cgroup leaf");
+    if (result == 0 && sockets > 0) {
+        result = linux_leaf_limit_sockets(&run->leaf, sockets);
     }
-    run->leaf_made = true;
-    return BV_OK;
+    return result < 0 ? bv_fail_sys(error, "cgroup", result, "making the cgroup leaf") : BV_OK;
 }
 
 /* Takes over the launcher that waits, or starts one: it is at work while the rest is made. */

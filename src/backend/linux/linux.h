@@ -84,6 +84,7 @@ struct linux_leaf {
     enum bv_oom_account oom_account;
     int memory_dir, pids_dir, cpu_dir; /* leaf directories of the controllers; -EBADF if none; may equal core_fd's leaf */
     bool memory_v2, pids_v2, cpu_v2;
+    bool sockets_v1;                 /* socket buffers have a limit and an account of their own */
     uint64_t memory_max, pids_max;   /* as read back after setting; UINT64_MAX = none */
     char name[128];                  /* bvisor-<attempt>.<pidns>.<pid>.<start> */
     char parents[4][512];            /* absolute directories under which a leaf of that name was made */
@@ -95,6 +96,10 @@ void linux_leaf_init(struct linux_leaf *leaf);
 int linux_leaf_set(struct linux_leaf *leaf, const struct bv_profile *profile, uint64_t memory_bytes, uint64_t processes);
 /* Tries and sets one. */
 int linux_leaf_make(struct linux_leaf *leaf, const struct bv_profile *profile, const char *attempt, uint64_t memory_bytes, uint64_t processes);
+/* v1 keeps the buffers of network sockets out of the memory account. What of a memory limit is theirs, under an intent that allows such
+ * sockets; 0: they are in the account, or nothing is limited. */
+uint64_t linux_socket_share(const struct bv_profile *profile, const struct bv_intent *intent);
+int linux_leaf_limit_sockets(struct linux_leaf *leaf, uint64_t bytes); /* 0 or -errno */
 int linux_leaf_kill(const struct linux_leaf *leaf);           /* cgroup.kill; -ENOTSUP without */
 bool linux_leaf_populated(const struct linux_leaf *leaf);
 /* Figures; false: not available. */
