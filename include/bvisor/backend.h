@@ -170,6 +170,13 @@ struct bv_backend_ops { /* append-only */
     void (*close_run)(void *run);
     /* Frees the backend's context. */
     void (*close)(void *context);
+    /* Optional (may be NULL). Begins, without waiting, what a run under this network policy will need and what does not depend on its plan.
+     * attempt: the id of that run; called again with the same id before it starts, it makes sure that what was begun still fits the caller.
+     * Whatever goes wrong is told by probe or start. What no run takes is ended by close. Thread-safe. */
+    void (*prepare)(void *context, enum bv_network_policy network, const char *attempt);
+    /* Optional (may be NULL). True when the descriptor is one that the backend holds for itself: then the caller did not open it, and it is
+     * never kept for a workload. Thread-safe. */
+    bool (*owns_fd)(void *context, int fd);
 };
 
 struct bv_backend; /* an instance: {ops, context} and a cache of file digests; thread-safe */
@@ -179,6 +186,10 @@ BV_API BV_MUST_CHECK enum bv_status bv_backend_new(const struct bv_backend_ops *
 BV_API BV_MUST_CHECK enum bv_status bv_backend_linux(struct bv_backend **ret_backend, struct bv_error *error);
 BV_API BV_MUST_CHECK enum bv_status bv_backend_inert(struct bv_backend **ret_backend, struct bv_error *error);
 BV_API const char *bv_backend_id(const struct bv_backend *backend);
+/* Begins in the background what the next run will need whatever its plan is, under this network policy; returns at once. Optional: planning and
+ * running do the same when it was not called. For a host that has nothing else to do for a moment. One run uses one preparation up; what is
+ * not used ends with the backend. A preparation that no longer fits the caller (ids, limits, mounts ... changed) is made anew. Thread-safe. */
+BV_API void bv_backend_prepare(struct bv_backend *backend, enum bv_network_policy network);
 BV_API void bv_backend_free(struct bv_backend *backend);
 
 #ifdef __cplusplus

@@ -7,6 +7,7 @@ struct bv_arena;
 
 struct bv_arena *bv_arena_new(size_t max_bytes);                 /* NULL: out of memory */
 void *bv_arena_alloc(struct bv_arena *arena, size_t size);       /* zeroed, aligned for any type; NULL: out of memory or over the bound */
+void *bv_arena_room(struct bv_arena *arena, size_t size);        /* the same, not zeroed: for what is written at once */
 void *bv_arena_array(struct bv_arena *arena, size_t count, size_t size); /* overflow-checked count*size */
 void *bv_arena_copy(struct bv_arena *arena, const void *bytes, size_t size);
 char *bv_arena_text(struct bv_arena *arena, const char *text);   /* NULL in, NULL out */

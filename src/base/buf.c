@@ -24,6 +24,14 @@ void bv_buf_done(struct bv_buf *buf)
     bv_buf_init(buf, buf->max);
 }
 
+void bv_buf_clear(struct bv_buf *buf)
+{
+    buf->size = 0;
+    if (buf->data) {
+        buf->data[0] = '\0';
+    }
+}
+
 static bool fail(struct bv_buf *buf)
 {
     buf->failed = true;
@@ -59,17 +67,24 @@ static bool reserve(struct bv_buf *buf, size_t extra)
     return true;
 }
 
-bool bv_buf_add(struct bv_buf *buf, const void *bytes, size_t size)
+char *bv_buf_extend(struct bv_buf *buf, size_t size)
 {
     if (!reserve(buf, size)) {
-        return false;
+        return NULL;
     }
-    if (size > 0) {
-        memcpy(buf->data + buf->size, bytes, size);
-    }
+    char *at = buf->data + buf->size;
     buf->size += size;
     buf->data[buf->size] = '\0';
-    return true;
+    return at;
+}
+
+bool bv_buf_add(struct bv_buf *buf, const void *bytes, size_t size)
+{
+    char *at = bv_buf_extend(buf, size);
+    if (at && size > 0) {
+        memcpy(at, bytes, size);
+    }
+    return at != NULL;
 }
 
 bool bv_buf_text(struct bv_buf *buf, const char *text)

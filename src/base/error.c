@@ -57,22 +57,6 @@ void bv_copy_text(char *dst, size_t size, const char *src)
     dst[length] = '\0';
 }
 
-static void make_clean(char *text)
-{
-    size_t size = strlen(text);
-    for (size_t at = 0; at < size;) {
-        size_t length = bv_utf8_length(text + at, size - at);
-        unsigned char first = (unsigned char)text[at];
-        bool c1_control = length == 2 && first == 0xc2 && (unsigned char)text[at + 1] < 0xa0;
-        if (length == 0 || first < 0x20 || first == 0x7f || c1_control) {
-            text[at] =
-                '?'; /* the second byte of a C1 control is then no sequence and becomes one, too */
-            length = 1;
-        }
-        at += length;
-    }
-}
-
 /* Cuts a text that vsnprintf() filled to the brim back to whole sequences. */
 static void drop_split_tail(char *text, size_t size)
 {
@@ -113,8 +97,8 @@ static void BV_PRINTF(6, 0)
     drop_split_tail(error->text, room);
     size_t length = strlen(error->text);
     memcpy(error->text + length, suffix, suffix_size + 1);
-    make_clean(error->place);
-    make_clean(error->text);
+    bv_utf8_clean(error->place);
+    bv_utf8_clean(error->text);
 }
 
 enum bv_status bv_fail(struct bv_error *error, enum bv_status status, const char *place,

@@ -1,10 +1,10 @@
 /* base/utf8.c - well-formed UTF-8, byte by byte, after table 3-7 of the Unicode standard (RFC 3629).
  *
- * Used wherever bytes of unknown origin meet a text: error lines, names in documents, captured streams. It decides
- * and never repairs; what to do with a bad byte is its caller's business. */
+ * Used wherever bytes of unknown origin meet a text: error lines, names in documents, captured streams. */
 #include "base/utf8.h"
 
 #include <stdbool.h>
+#include <string.h>
 
 static bool in_range(unsigned char byte, unsigned char low, unsigned char high)
 {
@@ -50,4 +50,24 @@ size_t bv_utf8_length(const char *text, size_t size)
         }
     }
     return length;
+}
+
+void bv_utf8_clean(char *text)
+{
+    const size_t size = strlen(text);
+    for (size_t at = 0; at < size;) {
+        const unsigned char first = (unsigned char)text[at];
+        if (first >= 0x20 && first < 0x7f) { /* nearly every byte of nearly every text */
+            at++;
+            continue;
+        }
+        const size_t length = bv_utf8_length(text + at, size - at);
+        const bool c1_control = length == 2 && first == 0xc2 && (unsigned char)text[at + 1] < 0xa0;
+        if (length < 2 || c1_control) { /* no sequence, or an ASCII control */
+            text[at++] =
+                '?'; /* of a C1 control the second byte is then alone and becomes one, too */
+        } else {
+            at += length;
+        }
+    }
 }

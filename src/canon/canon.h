@@ -16,12 +16,12 @@ BV_MUST_CHECK enum bv_status bv_json_read(const char *text, size_t size, size_t 
 /* Appends the canonical form: keys sorted by UTF-16 code units (keys are ASCII here), no white space, RFC 8785 escapes. False: out of memory, over
  * the buffer's maximum, or a value outside the restricted form (a real, U+007F, NUL, a non-ASCII key). */
 bool bv_json_write(struct bv_buf *buf, const json_t *value);
+/* Appends one string. False as bv_json_write(); what was appended by then is of no use. */
+bool bv_json_write_string(struct bv_buf *buf, const char *text, size_t size);
 /* bv_json_write into a fresh NUL-terminated text for bv_free(); NULL on failure. */
 char *bv_json_text(const json_t *value, size_t max_bytes);
 /* True when text may stand in a document as a string: valid UTF-8 without U+007F. */
 bool bv_text_is_plain(const char *text, size_t size);
-/* Adds "key": text when plain, else "<key>_base64": base64(text). For names and paths of unknown encoding. False: out of memory. */
-bool bv_json_set_name(json_t *object, const char *key, const char *text);
 /* base64 (RFC 4648, padded) of bytes as a NUL-terminated malloc'd text; NULL: out of memory. */
 char *bv_base64(const void *bytes, size_t size);
 

@@ -10,15 +10,45 @@
 #include "base/utf8.h"
 
 #include <bvisor/limits.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+static bool is_ordinary(unsigned char byte)
+{
+    return byte >= 0x20 && byte < 0x7f && byte != '"' && byte != '\\';
+}
+
+/* is_ordinary() of eight bytes at once: the high bit of a byte of the result is set if one of the rules is broken in it, or
+ * in one before it. */
+static bool are_ordinary(const char *text)
+{
+    const uint64_t ones = 0x0101010101010101u, highs = ones << 7;
+    uint64_t word;
+    memcpy(&word, text, sizeof(word));
+    const uint64_t quote = word ^ ones * '"', backslash = word ^ ones * '\\',
+                   del = word ^ ones * 0x7f;
+    const uint64_t broken = ((word - ones * 0x20) & ~word) | ((quote - ones) & ~quote) |
+                            ((backslash - ones) & ~backslash) | ((del - ones) & ~del) | word;
+    return (broken & highs) == 0;
+}
+
+/* Where the run of ASCII bytes that stand for themselves, nearly all of nearly every text, ends. */
+static size_t skip_ordinary(const char *text, size_t at, size_t size)
+{
+    while (size - at >= sizeof(uint64_t) && are_ordinary(text + at)) {
+        at += sizeof(uint64_t);
+    }
+    while (at < size && is_ordinary((unsigned char)text[at])) {
+        at++;
+    }
+    return at;
+}
+
 bool bv_text_is_plain(const char *text, size_t size)
 {
-    for (size_t at = 0; at < size;) {
+    for (size_t at = skip_ordinary(text, 0, size); at < size; at = skip_ordinary(text, at, size)) {
         unsigned char byte = (unsigned char)text[at];
-        if (byte < 0x80) { /* most bytes of large texts: no call for these */
+        if (byte < 0x80) {
             if (byte == 0x7f || byte == '\0') {
                 return false;
             }
@@ -34,8 +64,8 @@ bool bv_text_is_plain(const char *text, size_t size)
     return true;
 }
 
-/* RFC 8785, section 3.2.2.2. Returns NULL for bytes that stand for themselves. */
-static const char *short_escape(char byte)
+/* RFC 8785, section 3.2.2.2. Returns NULL for controls that have no short form. */
+static const char *short_escape(unsigned char byte)
 {
     switch (byte) {
     case '\b': return "\\b";
@@ -49,26 +79,37 @@ static const char *short_escape(char byte)
     }
 }
 
-static bool write_string(struct bv_buf *buf, const char *text, size_t size)
+static bool write_escape(struct bv_buf *buf, unsigned char byte)
 {
-    if (!bv_text_is_plain(text, size)) {
-        return false;
+    const char *escape = short_escape(byte);
+    return escape ? bv_buf_add(buf, escape, 2) : bv_buf_format(buf, "\\u%04x", (unsigned)byte);
+}
+
+bool bv_json_write_string(struct bv_buf *buf, const char *text, size_t size)
+{
+    size_t at = skip_ordinary(text, 0, size);
+    if (at == size) {
+        char *written = bv_buf_extend(buf, size + 2);
+        if (written) {
+            written[0] = '"';
+            memcpy(written + 1, text, size);
+            written[size + 1] = '"';
+        }
+        return written != NULL;
     }
     bool ok = bv_buf_add(buf, "\"", 1);
     size_t run = 0; /* start of the bytes that are not written yet */
-    for (size_t at = 0; at < size && ok; at++) {
-        const char *escape = short_escape(text[at]);
-        bool control = (unsigned char)text[at] < 0x20;
-        if (!escape && !control) {
+    for (; at < size && ok; at = skip_ordinary(text, at, size)) {
+        const unsigned char byte = (unsigned char)text[at];
+        if (byte < 0x80) {
+            ok = byte != '\0' && byte != 0x7f && bv_buf_add(buf, text + run, at - run) &&
+                 write_escape(buf, byte);
+            run = ++at;
             continue;
         }
-        ok = bv_buf_add(buf, text + run, at - run);
-        run = at + 1;
-        if (ok && escape) {
-            ok = bv_buf_text(buf, escape);
-        } else if (ok) {
-            ok = bv_buf_format(buf, "\\u%04x", (unsigned)(unsigned char)text[at]);
-        }
+        const size_t length = bv_utf8_length(text + at, size - at);
+        ok = length > 0;
+        at += length;
     }
     return ok && bv_buf_add(buf, text + run, size - run) && bv_buf_add(buf, "\"", 1);
 }
@@ -106,7 +147,7 @@ static bool write_members(struct bv_buf *buf, const struct member *members, size
                 return false;
             }
         }
-        if ((i > 0 && !bv_buf_add(buf, ",", 1)) || !write_string(buf, key, size) ||
+        if ((i > 0 && !bv_buf_add(buf, ",", 1)) || !bv_json_write_string(buf, key, size) ||
             !bv_buf_add(buf, ":", 1) || !write_value(buf, members[i].value, depth + 1)) {
             return false;
         }
@@ -147,7 +188,8 @@ static bool write_value(struct bv_buf *buf, const json_t *value, unsigned depth)
     switch (json_typeof(value)) {
     case JSON_OBJECT: return depth < BV_JSON_MAX_DEPTH && write_object(buf, value, depth);
     case JSON_ARRAY: return depth < BV_JSON_MAX_DEPTH && write_array(buf, value, depth);
-    case JSON_STRING: return write_string(buf, json_string_value(value), json_string_length(value));
+    case JSON_STRING:
+        return bv_json_write_string(buf, json_string_value(value), json_string_length(value));
     case JSON_INTEGER: {
         json_int_t number = json_integer_value(value);
         return number <= BV_JSON_MAX_INTEGER && number >= -BV_JSON_MAX_INTEGER &&
@@ -175,17 +217,4 @@ char *bv_json_text(const json_t *value, size_t max_bytes)
         return NULL;
     }
     return bv_buf_take(&buf);
-}
-
-bool bv_json_set_name(json_t *object, const char *key, const char *text)
-{
-    size_t size = strlen(text);
-    if (bv_text_is_plain(text, size)) {
-        return json_object_set_new(object, key, json_stringn(text, size)) == 0;
-    }
-    BV_AUTO(bv_cleanup_free) char *encoded = bv_base64(text, size);
-    char encoded_key[64];
-    BV_ASSERT(strlen(key) + sizeof("_base64") <= sizeof(encoded_key));
-    (void)snprintf(encoded_key, sizeof(encoded_key), "%s_base64", key);
-    return encoded && json_object_set_new(object, encoded_key, json_string(encoded)) == 0;
 }

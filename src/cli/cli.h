@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdio.h>
 
+#include "cli/files.h"
 #include "cli/pool.h"
 
 enum cli_exit {
@@ -24,6 +25,7 @@ struct cli {
     struct cli_pool pool;
     bool json;               /* one document on standard output and nothing else there */
     const char *report_path; /* one document in this file; NULL = none */
+    struct cli_target report; /* where that is */
     bool documented;         /* the one document was written (or could not be) */
     bool quiet, verbose;
     bool closed[3]; /* descriptors 0, 1, 2 that the caller had closed */

@@ -4,11 +4,19 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "cli/cli.h"
+
+#define FIRST_NUMBER    512 /* as screen.c; a directory and O_PATH are never kept anyway */
+#define TEMPORARY_BYTES 40
 
 int cli_write_all(int fd, const void *bytes, size_t size)
 {
@@ -121,82 +129,135 @@ static mode_t fresh_mode(void)
     return 0666 & ~mask;
 }
 
-/* Writes bytes to a temporary file in directory and renames it to target. */
-static int replace_file(const char *directory, const char *target, mode_t mode, const char *bytes,
-                        size_t size)
+static int out_of_the_way(int fd)
 {
-    char temporary[PATH_MAX];
-    int length = snprintf(temporary, sizeof temporary, "%s/.bvisor-report-XXXXXX", directory);
-    if (length < 0 || (size_t)length >= sizeof temporary) {
-        return ENAMETOOLONG;
+    int moved = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, FIRST_NUMBER);
+    if (moved < 0) {
+        return fd; /* so few are allowed that none is out of the way */
     }
-    int fd = mkostemp(temporary, O_CLOEXEC);
+    (void)close(fd);
+    return moved;
+}
+
+static int open_special(struct cli_target *target, const char *path)
+{
+    if (faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) != 0) {
+        return errno;
+    }
+    target->fd = out_of_the_way(open(path, O_PATH | O_CLOEXEC));
+    return target->fd < 0 ? errno : 0;
+}
+
+static int open_directory(struct cli_target *target, const char *path)
+{
+    char *resolved = replaced_name(path), *directory = NULL;
+    int error = resolved == NULL ? errno : 0;
+    if (error == 0) {
+        const char *slash = strrchr(resolved, '/');
+        const char *name = slash == NULL ? resolved : slash + 1;
+        directory = directory_of(resolved);
+        error = directory == NULL                                              ? ENOMEM
+                : name[0] == '\0'                                              ? EISDIR
+                : strlen(name) >= sizeof(target->name)                         ? ENAMETOOLONG
+                : faccessat(AT_FDCWD, directory, W_OK | X_OK, AT_EACCESS) != 0 ? errno
+                                                                               : 0;
+        if (error == 0) {
+            memcpy(target->name, name, strlen(name) + 1);
+            target->fd = out_of_the_way(open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC));
+            error = target->fd < 0 ? errno : 0;
+        }
+    }
+    free(directory);
+    free(resolved);
+    return error;
+}
+
+int cli_target_open(struct cli_target *target, const char *path)
+{
+    struct stat st;
+    bool exists = stat(path, &st) == 0;
+    if (target->open) {
+        return 0;
+    }
+    if (exists && S_ISDIR(st.st_mode)) {
+        return EISDIR;
+    }
+    target->special = exists && !S_ISREG(st.st_mode);
+    target->mode = exists ? st.st_mode & 0777 : fresh_mode();
+    int error = target->special ? open_special(target, path) : open_directory(target, path);
+    target->open = error == 0;
+    return error;
+}
+
+static int write_special(const struct cli_target *target, const char *bytes, size_t size)
+{
+    char path[40];
+    (void)snprintf(path, sizeof path, "/proc/self/fd/%d", target->fd);
+    int fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
     if (fd < 0) {
         return errno;
     }
     int error = cli_write_all(fd, bytes, size);
-    if (error == 0 && (fchmod(fd, mode) != 0 || fsync(fd) != 0)) {
+    return close(fd) != 0 && error == 0 ? errno : error;
+}
+
+/* A file of our own beside the target; its name is of no use to who guesses it. -1 with errno. */
+static int make_temporary(const struct cli_target *target, char name[TEMPORARY_BYTES])
+{
+    uint64_t number;
+    if (getrandom(&number, sizeof number, 0) != (ssize_t)sizeof number) {
+        return -1;
+    }
+    (void)snprintf(name, TEMPORARY_BYTES, ".bvisor-report-%016" PRIx64, number);
+    return openat(target->fd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+}
+
+static int replace(const struct cli_target *target, const char *bytes, size_t size)
+{
+    char temporary[TEMPORARY_BYTES];
+    int fd = make_temporary(target, temporary);
+    if (fd < 0) {
+        return errno;
+    }
+    int error = cli_write_all(fd, bytes, size);
+    if (error == 0 && (fchmod(fd, target->mode) != 0 || fsync(fd) != 0)) {
         error = errno;
     }
     if (close(fd) != 0 && error == 0) {
         error = errno;
     }
-    if (error == 0 && rename(temporary, target) != 0) {
+    if (error == 0 && renameat(target->fd, temporary, target->fd, target->name) != 0) {
         error = errno;
     }
     if (error != 0) {
-        (void)unlink(temporary);
+        (void)unlinkat(target->fd, temporary, 0);
     }
     return error;
 }
 
-int cli_write_file(const char *path, const char *bytes, size_t size)
+/* The directory was the right one when it was opened; where its name leads now is another question. */
+static bool is_at(const struct cli_target *target, const char *path)
 {
-    struct stat st;
-    bool exists = stat(path, &st) == 0;
-    if (exists && !S_ISREG(st.st_mode)) {
-        int fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
-        if (fd < 0) {
-            return errno;
-        }
-        int error = cli_write_all(fd, bytes, size);
-        return close(fd) != 0 && error == 0 ? errno : error;
-    }
-    char *target = replaced_name(path);
-    if (target == NULL) {
-        return errno;
-    }
-    char *directory = directory_of(target);
-    int error = ENOMEM;
-    if (directory != NULL) {
-        error = replace_file(directory, target, exists ? st.st_mode & 07777 : fresh_mode(), bytes,
-                             size);
-    }
-    free(directory);
-    free(target);
-    return error;
+    struct stat written, named;
+    return fstatat(target->fd, target->name, &written, AT_SYMLINK_NOFOLLOW) == 0 &&
+           stat(path, &named) == 0 && written.st_dev == named.st_dev &&
+           written.st_ino == named.st_ino;
 }
 
-int cli_probe_file(const char *path)
+int cli_target_write(const struct cli_target *target, const char *path, const char *bytes,
+                     size_t size)
 {
-    struct stat st;
-    bool exists = stat(path, &st) == 0;
-    if (exists && S_ISDIR(st.st_mode)) {
-        return EISDIR;
+    if (target->special) {
+        return write_special(target, bytes, size);
     }
-    if (exists && !S_ISREG(st.st_mode)) {
-        return faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) == 0 ? 0 : errno;
+    int error = replace(target, bytes, size);
+    return error == 0 && !is_at(target, path) ? ESTALE : error;
+}
+
+void cli_target_close(struct cli_target *target)
+{
+    if (target->open) {
+        (void)close(target->fd);
+        target->open = false;
     }
-    char *target = replaced_name(path);
-    if (target == NULL) {
-        return errno;
-    }
-    char *directory = directory_of(target);
-    int error = directory == NULL ? ENOMEM : 0;
-    if (error == 0 && faccessat(AT_FDCWD, directory, W_OK | X_OK, AT_EACCESS) != 0) {
-        error = errno;
-    }
-    free(directory);
-    free(target);
-    return error;
 }

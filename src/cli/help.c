@@ -27,7 +27,11 @@ static const char paths_topic[] = "Paths on the command line are made absolute a
                                   "may pass through symlinks; without one it is the first match in "
                                   "PATH that lies inside an execute\n"
                                   "root. The workload's working directory is --cwd, else the "
-                                  "caller's if it is inside a root, else /.\n";
+                                  "caller's if it is inside a root, else /.\n"
+                                  "A tree that holds a file system of the kernel's (sysfs, cgroup "
+                                  "and the like) cannot be granted for\n"
+                                  "writing, one that holds a procfs of the host not at all: --ro "
+                                  "/proc is the boundary's own.\n";
 
 static const char units_topic[] =
     "DUR   10s 500ms 250us 2m 1h\n"

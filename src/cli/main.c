@@ -101,10 +101,12 @@ int main(int argc, char **argv)
     }
     struct sigaction ignore = { .sa_handler = SIG_IGN };
     (void)sigemptyset(&ignore.sa_mask);
-    if (sigaction(SIGPIPE, &ignore, NULL) != 0) {
-        return cli_fail(&cli, "signals", NULL, "SIGPIPE cannot be ignored");
+    /* A write that these would end the command at fails instead, and is told. */
+    if (sigaction(SIGPIPE, &ignore, NULL) != 0 || sigaction(SIGXFSZ, &ignore, NULL) != 0) {
+        return cli_fail(&cli, "signals", NULL, "SIGPIPE and SIGXFSZ cannot be ignored");
     }
     int result = dispatch(&cli, argc, argv);
+    cli_target_close(&cli.report);
     cli_pool_done(&cli.pool);
     return result;
 }

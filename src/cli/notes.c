@@ -132,16 +132,28 @@ static void note_denied(const json_t *denied)
     }
 }
 
-static bool has_admitted(const json_t *body, enum bv_requirement_kind kind)
+static bool has_kind(const json_t *items, enum bv_requirement_kind kind)
 {
-    const json_t *admitted = cli_at(body, "admitted");
-    for (size_t i = 0; i < json_array_size(admitted); i++) {
-        if (strcmp(cli_text_at(json_array_get(admitted, i), "kind"), bv_requirement_name(kind)) ==
-            0) {
+    for (size_t i = 0; i < json_array_size(items); i++) {
+        if (strcmp(cli_text_at(json_array_get(items, i), "kind"), bv_requirement_name(kind)) == 0) {
             return true;
         }
     }
     return false;
+}
+
+/* Was a new task refused, or may it have been because nobody could listen? A program that failed for
+ * reasons of its own must not be sent after a grant. */
+static bool may_lack_tasks(const json_t *body)
+{
+    const json_t *supplied = cli_at(cli_at(body, "evidence"), "supplied");
+    bool listened = false;
+    for (size_t i = 0; i < json_array_size(supplied); i++) {
+        const char *claim = json_string_value(json_array_get(supplied, i));
+        listened = listened || (claim && strcmp(claim, "denied_attempts") == 0);
+    }
+    return has_kind(cli_at(body, "denied"), BV_REQ_SPAWN_DENY_NEW_TASKS) ||
+           (!listened && has_kind(cli_at(body, "admitted"), BV_REQ_SPAWN_DENY_NEW_TASKS));
 }
 
 /* What the report says about a fault of bvisor's own; other findings are limits of what is known. */
@@ -189,7 +201,7 @@ void cli_put_notes(const json_t *body)
         note_fault(body, outcome);
     }
     note_denied(cli_at(body, "denied"));
-    if (failed && has_admitted(body, BV_REQ_SPAWN_DENY_NEW_TASKS)) {
+    if (failed && may_lack_tasks(body)) {
         cli_note(
             "failed: new threads and processes were not granted (shells and pipes need --spawn "
             "any)");

@@ -60,7 +60,10 @@ const struct cli_option cli_options[CLI_OPTION_COUNT] = {
                            "an environment entry whose value --secrets holds under REF; the value "
                            "enters no document" },
     [CLI_O_KEEP_FD] = { CLI_O_KEEP_FD, "keep-fd", 0, VALUE, true, true, AUTHORITY, ASKS, "N", NULL,
-                        "pass the open descriptor N on under its number; default none" },
+                        "pass the open descriptor N on under its number; no directory, O_PATH, "
+                        "unix "
+                        "datagram socket, io_uring or, without --net all, network socket; default "
+                        "none" },
 
     [CLI_O_WALL] = { CLI_O_WALL, "wall", 0, VALUE, false, true, BUDGETS, ASKS, "DUR", NULL,
                      "elapsed time; default 10m" },

@@ -55,7 +55,7 @@ bool cli_wants_document(const struct cli *cli)
 
 int cli_check_report_path(struct cli *cli)
 {
-    int error = cli->report_path == NULL ? 0 : cli_probe_file(cli->report_path);
+    int error = cli->report_path == NULL ? 0 : cli_target_open(&cli->report, cli->report_path);
     if (error == 0) {
         return CLI_OK;
     }
@@ -85,12 +85,14 @@ static int put_document(struct cli *cli, const char *text)
         }
     }
     if (cli->report_path != NULL) {
-        int error = cli_write_file(cli->report_path, line, size + 1);
+        int error = cli_target_open(&cli->report, cli->report_path);
+        error = error == 0 ? cli_target_write(&cli->report, cli->report_path, line, size + 1) : error;
         if (error != 0) {
             cli_note("--report: %s cannot be written: %s", cli->report_path, strerror(error));
             result = CLI_FAULT;
         }
     }
+    cli_target_close(&cli->report);
     free(line);
     return result;
 }

@@ -9,7 +9,6 @@
 #include "base/check.h"
 #include "contract/evidence.h"
 #include "contract/support.h"
-#include "contract/tree.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -18,7 +17,7 @@
 struct audit {
     const struct bv_plan *plan;
     const struct bv_observation *observation;
-    json_t *findings;
+    struct finding_list *findings;
     unsigned breaches;
     bool nomem;
 };
@@ -112,6 +111,10 @@ static void check_outcome(struct audit *audit)
     if (observation->outcome == BV_OUTCOME_SUPERVISOR_FAULT) {
         breach(audit, "the backend reports a fault of its own: %s",
                observation->detail[0] ? observation->detail : "no reason given");
+    }
+    if (observation->outcome == BV_OUTCOME_UNSUPPORTED && observation->detail[0]) {
+        audit->nomem = !bv_finding_add(audit->findings, "unsupported", observation->detail) ||
+                       audit->nomem;
     }
 }
 
@@ -241,7 +244,8 @@ static bool ends_without_fault(const struct audit *audit)
 }
 
 bool bv_audit(const struct bv_plan *plan, const struct bv_observation *observation,
-              const struct bv_seal_facts *facts, json_t *findings, struct ending *ret_ending)
+              const struct bv_seal_facts *facts, struct finding_list *findings,
+              struct ending *ret_ending)
 {
     struct audit audit = { .plan = plan, .observation = observation, .findings = findings };
     if (facts->fault) {

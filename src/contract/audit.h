@@ -14,4 +14,5 @@ struct ending {
 /* Appends a {"supervisor_fault", ...} finding for each lie or gap that it finds. *ret_ending is what the report says: the observed outcome,
  * or supervisor_fault without an exit if anything was found. False: out of memory. */
 bool bv_audit(const struct bv_plan *plan, const struct bv_observation *observation,
-              const struct bv_seal_facts *facts, json_t *findings, struct ending *ret_ending);
+              const struct bv_seal_facts *facts, struct finding_list *findings,
+              struct ending *ret_ending);

@@ -7,26 +7,36 @@
 #include "contract/budget.h"
 
 #include "base/check.h"
+#include "base/error.h"
 #include "contract/admission.h"
 #include "contract/names.h"
 #include "contract/support.h"
 
 #include <stdio.h>
 
+static void say(char *reason, size_t size, const char *text)
+{
+    if (reason) {
+        bv_copy_text(reason, size, text);
+    }
+}
+
 static uint64_t handle_minimum(const struct bv_intent *intent, char *reason, size_t size)
 {
     uint64_t captured = (uint64_t)intent->capture.out + (uint64_t)intent->capture.err +
                         (uint64_t)intent->capture.in;
-    (void)snprintf(reason, size,
-                   "3 standard streams, %llu captured streams and %zu kept descriptors",
-                   (unsigned long long)captured, intent->fd_count);
+    if (reason) {
+        (void)snprintf(reason, size,
+                       "3 standard streams, %llu captured streams and %zu kept descriptors",
+                       (unsigned long long)captured, intent->fd_count);
+    }
     return 3 + captured + intent->fd_count;
 }
 
 static uint64_t process_minimum(const struct bv_intent *intent, char *reason, size_t size)
 {
     bool more = intent->spawn != BV_SPAWN_DENY_NEW_TASKS;
-    (void)snprintf(reason, size, "%s", more ? "the workload and one new task" : "the workload");
+    say(reason, size, more ? "the workload and one new task" : "the workload");
     return more ? 2 : 1;
 }
 
@@ -37,29 +47,26 @@ static uint64_t storage_minimum(const struct bv_intent *intent, char *reason, si
                        : bv_intent_writes_roots(intent)   ? "a writable root"
                        : bv_intent_writes_exposed(intent) ? "a writable exposed path"
                                                           : "";
-    (void)snprintf(reason, size, "%s", what);
+    say(reason, size, what);
     return what[0] ? 1 : 0;
 }
 
 uint64_t bv_budget_minimum(const struct bv_intent *intent, enum bv_dimension dimension,
                            char *reason, size_t reason_size)
 {
-    char ignored[160];
-    char *text = reason ? reason : ignored;
-    size_t size = reason ? reason_size : sizeof(ignored);
-    text[0] = '\0';
+    say(reason, reason_size, "");
     if (!intent->launch) {
         return 0;
     }
     switch (dimension) {
     case BV_WALL_MICROS:
     case BV_CPU_MICROS:
-    case BV_RESIDENT_BYTES: (void)snprintf(text, size, "launching the workload"); return 1;
-    case BV_PROCESS_COUNT: return process_minimum(intent, text, size);
-    case BV_HANDLE_COUNT: return handle_minimum(intent, text, size);
-    case BV_STORAGE_BYTES: return storage_minimum(intent, text, size);
+    case BV_RESIDENT_BYTES: say(reason, reason_size, "launching the workload"); return 1;
+    case BV_PROCESS_COUNT: return process_minimum(intent, reason, reason_size);
+    case BV_HANDLE_COUNT: return handle_minimum(intent, reason, reason_size);
+    case BV_STORAGE_BYTES: return storage_minimum(intent, reason, reason_size);
     case BV_NETWORK_BYTES:
-        (void)snprintf(text, size, "a network that is allowed");
+        say(reason, reason_size, "a network that is allowed");
         return intent->network == BV_NETWORK_DENY_ALL ? 0 : 1;
     }
     BV_UNREACHABLE();
@@ -70,10 +77,11 @@ bool bv_budget_minimum_step(struct admission *admission)
     const struct bv_intent *intent = &admission->plan->intent;
     bool ok = true;
     for (unsigned d = 0; ok && d < BV_DIMENSION_COUNT; d++) {
-        char reason[160], remedy[96];
-        uint64_t minimum = bv_budget_minimum(intent, (enum bv_dimension)d, reason, sizeof(reason));
+        uint64_t minimum = bv_budget_minimum(intent, (enum bv_dimension)d, NULL, 0);
         uint64_t limit = intent->budgets[d].limit; /* BV_UNLIMITED is above any minimum */
         if (limit < minimum) {
+            char reason[160], remedy[96];
+            (void)bv_budget_minimum(intent, (enum bv_dimension)d, reason, sizeof(reason));
             (void)snprintf(remedy, sizeof(remedy), "ask for at least %llu",
                            (unsigned long long)minimum);
             ok =

@@ -5,13 +5,17 @@
 
 #include <bvisor/backend.h>
 
-#include "canon/canon.h"
+#include "canon/emit.h"
 
-/* spec.c: document <-> struct, shared by parse, plan and report. */
-json_t *bv_spec_to_json(const struct bv_spec *spec);                         /* NULL: out of memory */
-json_t *bv_capability_to_json(const struct bv_capability *capability);       /* {"filesystem": {...}} */
-json_t *bv_control_to_json(const struct bv_control *control);                /* {"temp_root": {...}} */
-json_t *bv_workload_to_json(const struct bv_workload *workload);             /* {"process": {...}} */
+/* spec_write.c: struct -> document, shared by spec, plan and report. */
+void bv_spec_emit(struct bv_buf *buf, const struct bv_spec *spec);
+void bv_capability_emit(struct bv_emit *emit, const char *key, const struct bv_capability *capability); /* {"filesystem": {...}} */
+void bv_control_emit(struct bv_emit *emit, const char *key, const struct bv_control *control);          /* {"temp_root": {...}} */
+void bv_workload_emit(struct bv_emit *emit, const struct bv_workload *workload); /* the member "process": {...} or "wasm": {...} */
+void bv_limit_emit(struct bv_emit *emit, uint64_t limit);                        /* the member "limit": a number or "unlimited" */
+/* The same as trees, for refusals. NULL: out of memory. */
+json_t *bv_capability_to_json(const struct bv_capability *capability);
+json_t *bv_control_to_json(const struct bv_control *control);
 /* Reads a spec from a parsed tree; places are JSON pointers below prefix ("" for a document). */
 BV_MUST_CHECK enum bv_status bv_spec_from_json(const json_t *root, const char *prefix, struct bv_spec **ret_spec, struct bv_error *error);
 
@@ -19,6 +23,8 @@ BV_MUST_CHECK enum bv_status bv_spec_from_json(const json_t *root, const char *p
 struct bv_snapshot *bv_snapshot_new(void); /* NULL: out of memory */
 void bv_snapshot_free(struct bv_snapshot *snapshot);
 json_t *bv_snapshot_to_json(const struct bv_snapshot *snapshot); /* object of strings */
+void bv_snapshot_emit(struct bv_emit *emit, const char *key, const struct bv_snapshot *snapshot);
+void bv_profile_emit(struct bv_buf *buf, const char *backend_id, const struct bv_snapshot *facts); /* {backend, probed} */
 
 /* plan.c: the only maker of struct bv_plan. Copies all it needs; facts may be freed afterwards. identity->known false without a launch.
  * BV_OK: *ret_plan. BV_E_REFUSED: *ret_refusal. Else neither. */
@@ -32,7 +38,6 @@ const struct bv_profile *bv_plan_profile(const struct bv_plan *plan);
 const char *bv_plan_profile_hash(const struct bv_plan *plan);
 const struct bv_offer *bv_plan_offers(const struct bv_plan *plan); /* BV_DIMENSION_COUNT */
 const struct bv_workload_identity *bv_plan_identity(const struct bv_plan *plan);
-const json_t *bv_plan_tree(const struct bv_plan *plan); /* the canonical document */
 /* Reads a saved plan: checks schema and that plan_id is the hash of the rest (BV_E_CORRUPT), rebuilds the spec it was made from. */
 struct bv_saved_plan { struct bv_spec *spec; char backend[24]; char plan_id[72], profile_hash[72], digest[72]; };
 BV_MUST_CHECK enum bv_status bv_plan_read(const char *text, size_t size, struct bv_saved_plan *ret_saved, struct bv_error *error);

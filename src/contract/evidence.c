@@ -9,7 +9,6 @@
 #include "base/check.h"
 #include "contract/names.h"
 #include "contract/support.h"
-#include "contract/tree.h"
 
 #include <string.h>
 
@@ -68,34 +67,27 @@ uint32_t bv_witness_dimension_claims(const struct bv_plan *plan,
     return (claims & ~usage) | (measured ? usage : 0);
 }
 
-json_t *bv_witness_to_json(const struct bv_plan *plan, const struct bv_observation *observation,
-                           enum bv_dimension dimension)
+void bv_witness_emit(struct bv_emit *emit, const struct bv_plan *plan,
+                     const struct bv_observation *observation, enum bv_dimension dimension)
 {
     const struct bv_budget_request *request = &plan->spec.budgets[dimension];
     const struct bv_offer *offer = &plan->offers[dimension];
     const struct observed_usage *usage = &observation->usage[dimension];
-    uint32_t evidence = bv_witness_dimension_claims(plan, observation, 0, dimension);
-    json_t *object = json_object();
-    bool ok = tree_put(object, "limit", bv_limit_to_json(request->limit));
-    ok = tree_put_text(object, "required",
-                       bv_name_of(&bv_names_guarantee, (size_t)request->guarantee)) &&
-         ok;
-    ok = tree_put(object, "supplied", bv_supplied_to_json(offer, request->limit)) && ok;
-    ok = tree_put_text(object, "mechanism", offer->mechanism) && ok;
-    ok = tree_put(object, "observed",
-                  usage->measured ? json_integer((json_int_t)usage->value) : json_null()) &&
-         ok;
-    ok =
-        tree_put_text(object, "source",
-                      usage->told ? usage->source : "the backend said nothing of this dimension") &&
-        ok;
-    ok = tree_put(object, "evidence", bv_claims_to_json(evidence)) && ok;
-    ok = tree_put_text(object, "finding", bv_witness_finding(plan, observation, dimension)) && ok;
-    if (!ok) {
-        json_decref(object);
-        return NULL;
+    bv_emit_object(emit, bv_dimension_name(dimension));
+    bv_claims_emit(emit, "evidence", bv_witness_dimension_claims(plan, observation, 0, dimension));
+    bv_emit_text(emit, "finding", bv_witness_finding(plan, observation, dimension));
+    bv_limit_emit(emit, request->limit);
+    bv_emit_text(emit, "mechanism", offer->mechanism);
+    if (usage->measured) {
+        bv_emit_number(emit, "observed", usage->value);
+    } else {
+        bv_emit_null(emit, "observed");
     }
-    return object;
+    bv_emit_text(emit, "required", bv_name_of(&bv_names_guarantee, (size_t)request->guarantee));
+    bv_emit_text(emit, "source",
+                 usage->told ? usage->source : "the backend said nothing of this dimension");
+    bv_supplied_emit(emit, "supplied", offer, request->limit);
+    bv_emit_end(emit);
 }
 
 static bool stream_is_captured(const struct bv_observation *observation, size_t index)

@@ -10,9 +10,9 @@ const char *bv_witness_finding(const struct bv_plan *plan, const struct bv_obser
 /* A figure was given for a dimension that the plan says cannot be measured: a made-up one. */
 bool bv_witness_is_invented(const struct bv_plan *plan, const struct bv_observation *observation,
                             enum bv_dimension dimension);
-/* {"limit", ..., "finding"} of one dimension; NULL: out of memory. */
-json_t *bv_witness_to_json(const struct bv_plan *plan, const struct bv_observation *observation,
-                           enum bv_dimension dimension);
+/* The member "dimension": {"limit", ..., "finding"}. */
+void bv_witness_emit(struct bv_emit *emit, const struct bv_plan *plan,
+                     const struct bv_observation *observation, enum bv_dimension dimension);
 /* The claims that the report of this observation really carries, within those that the plan said it would. has_outcome: exactly one
  * terminal outcome stands. */
 uint32_t bv_witness_claims(const struct bv_plan *plan, const struct bv_observation *observation,

@@ -9,7 +9,6 @@
 #include "base/arena.h"
 #include "contract/plan.h"
 #include "contract/support.h"
-#include "contract/tree.h"
 
 #include <string.h>
 
@@ -126,8 +125,8 @@ static void adapt_intent(struct bv_intent *intent, enum bv_requirement_kind kind
     }
 }
 
-static json_t *row(const struct bv_backend_ops *ops, void *context,
-                   const struct bv_profile *profile, enum bv_requirement_kind kind)
+static void put_row(struct bv_emit *emit, const struct bv_backend_ops *ops, void *context,
+                    const struct bv_profile *profile, enum bv_requirement_kind kind)
 {
     struct bv_root root = { .path = example_roots[0], .access = BV_ACCESS_READ, .recursive = true };
     struct bv_intent intent;
@@ -141,23 +140,19 @@ static json_t *row(const struct bv_backend_ops *ops, void *context,
                                                          : NULL };
     struct bv_verdict verdict;
     bv_support_judge(ops, context, profile, &intent, &requirement, &verdict);
-    json_t *object = json_object();
-    bool ok = tree_put_text(object, "kind", bv_requirement_name(kind));
-    ok = tree_put_text(object, "enforcement", bv_enforcement_name(verdict.enforcement)) && ok;
-    ok = tree_put(object, "evidence", bv_claims_to_json(verdict.evidence)) && ok;
-    ok = tree_put_text(object, "mechanism", verdict.mechanism) && ok;
-    ok = tree_put_text(object, "why", verdict.why) && ok;
-    ok = tree_put_text(object, "remedy", verdict.remedy) && ok;
-    ok = tree_put_text(object, "note", verdict.note) && ok;
-    if (!ok) {
-        json_decref(object);
-        return NULL;
-    }
-    return object;
+    bv_emit_object(emit, NULL);
+    bv_emit_text(emit, "enforcement", bv_enforcement_name(verdict.enforcement));
+    bv_claims_emit(emit, "evidence", verdict.evidence);
+    bv_emit_text(emit, "kind", bv_requirement_name(kind));
+    bv_emit_text(emit, "mechanism", verdict.mechanism);
+    bv_emit_text(emit, "note", verdict.note);
+    bv_emit_text(emit, "remedy", verdict.remedy);
+    bv_emit_text(emit, "why", verdict.why);
+    bv_emit_end(emit);
 }
 
-static json_t *budget(const struct bv_backend_ops *ops, void *context,
-                      const struct bv_profile *profile)
+static void put_budget(struct bv_emit *emit, const struct bv_backend_ops *ops, void *context,
+                       const struct bv_profile *profile)
 {
     struct bv_root root = { .path = example_roots[0], .access = BV_ACCESS_READ, .recursive = true };
     struct bv_offer offers[BV_DIMENSION_COUNT];
@@ -166,7 +161,26 @@ static json_t *budget(const struct bv_backend_ops *ops, void *context,
     for (unsigned d = 0; d < BV_DIMENSION_COUNT; d++) {
         bv_support_offer(ops, context, profile, &intent, (enum bv_dimension)d, &offers[d]);
     }
-    return bv_offers_to_json(offers);
+    bv_offers_emit(emit, "budget", offers);
+}
+
+static void put_document(struct bv_buf *buf, const struct bv_backend_ops *ops, void *context,
+                         const struct bv_profile *profile, const char *hash)
+{
+    struct bv_emit emit;
+    bv_emit_init(&emit, buf);
+    bv_emit_object(&emit, NULL);
+    bv_emit_text(&emit, "backend", ops->id);
+    put_budget(&emit, ops, context, profile);
+    bv_emit_array(&emit, "matrix");
+    for (unsigned kind = 0; kind < BV_REQUIREMENT_KIND_COUNT; kind++) {
+        put_row(&emit, ops, context, profile, (enum bv_requirement_kind)kind);
+    }
+    bv_emit_end(&emit);
+    bv_snapshot_emit(&emit, "probed", profile->facts);
+    bv_emit_text(&emit, "profile_hash", hash);
+    bv_emit_text(&emit, "schema", "bvisor.probe/1");
+    bv_emit_end(&emit);
 }
 
 json_t *bv_probe_document(const struct bv_backend_ops *ops, void *context,
@@ -175,26 +189,15 @@ json_t *bv_probe_document(const struct bv_backend_ops *ops, void *context,
     struct bv_arena *arena =
         bv_arena_new(sizeof(struct bv_profile) + 256); /* too large for a stack frame */
     struct bv_profile *profile = arena ? bv_arena_alloc(arena, sizeof(*profile)) : NULL;
-    json_t *document = json_object(), *matrix = json_array();
     char hash[BV_DIGEST_TEXT_SIZE];
-    bool ok =
-        tree_put(document, "matrix", matrix) && profile && bv_profile_digest(ops->id, facts, hash);
-    if (ok) {
+    json_t *document = NULL;
+    if (profile && bv_profile_digest(ops->id, facts, hash)) {
+        struct bv_buf buf;
+        bv_buf_init(&buf, BV_PLAN_MAX_BYTES);
         bv_support_profile(ops, context, facts, profile);
-        for (unsigned kind = 0; kind < BV_REQUIREMENT_KIND_COUNT; kind++) {
-            ok = tree_append(matrix, row(ops, context, profile, (enum bv_requirement_kind)kind)) &&
-                 ok;
-        }
-        ok = tree_put_text(document, "schema", "bvisor.probe/1") && ok;
-        ok = tree_put_text(document, "backend", ops->id) && ok;
-        ok = tree_put_text(document, "profile_hash", hash) && ok;
-        ok = tree_put(document, "probed", bv_snapshot_to_json(facts)) && ok;
-        ok = tree_put(document, "budget", budget(ops, context, profile)) && ok;
+        put_document(&buf, ops, context, profile, hash);
+        document = bv_emit_tree(&buf);
     }
     bv_arena_free(arena);
-    if (!ok) {
-        json_decref(document);
-        return NULL;
-    }
     return document;
 }

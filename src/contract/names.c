@@ -90,6 +90,13 @@ static const struct bv_names enforcement_names = { enforcement_words, BV_COUNT(e
 static const struct bv_names refusal_names = { refusal_words, BV_COUNT(refusal_words) };
 static const struct bv_names outcome_names = { outcome_words, BV_COUNT(outcome_words) };
 
+const unsigned char bv_dimensions_by_name[BV_DIMENSION_COUNT] = {
+    BV_CPU_MICROS,     BV_HANDLE_COUNT,  BV_NETWORK_BYTES, BV_PROCESS_COUNT,
+    BV_RESIDENT_BYTES, BV_STORAGE_BYTES, BV_WALL_MICROS,
+};
+/* The numbers are indices of claim_words. */
+const unsigned char bv_claims_by_name[BV_CLAIM_COUNT] = { 3, 8, 1, 4, 5, 9, 7, 6, 2, 0 };
+
 const char *bv_name_of(const struct bv_names *names, size_t value)
 {
     return value < names->count ? names->names[value] : "invalid";

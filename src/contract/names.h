@@ -2,9 +2,7 @@
  * bv_*_name() functions, which read the same tables. Words: CONTRACT.md and INTERFACE.md 2. */
 #pragma once
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include <bvisor/spec.h>
 
 struct bv_names {
     const char *const *names;
@@ -23,6 +21,10 @@ extern const struct bv_names bv_names_control;    /* enum bv_control_kind */
 extern const struct bv_names bv_names_workload;   /* enum bv_workload_kind */
 extern const struct bv_names bv_names_kill;       /* struct bv_kill: index 1 is atomic */
 extern const struct bv_names bv_names_fds;        /* inherited_fds policy: none, only */
+
+/* Dimensions and bit numbers of claims in the order of their words, which is that of documents. */
+extern const unsigned char bv_dimensions_by_name[BV_DIMENSION_COUNT];
+extern const unsigned char bv_claims_by_name[BV_CLAIM_COUNT];
 
 /* The word of a value; "invalid" when it is out of the table. */
 const char *bv_name_of(const struct bv_names *names, size_t value);

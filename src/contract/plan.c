@@ -253,7 +253,7 @@ enum bv_status bv_plan_admit(const struct bv_backend_ops *ops, void *context,
 void bv_plan_free(struct bv_plan *plan)
 {
     if (plan) {
-        json_decref(plan->tree);
+        bv_buf_done(&plan->document);
         bv_arena_free(plan->arena);
     }
 }
@@ -298,9 +298,4 @@ const struct bv_offer *bv_plan_offers(const struct bv_plan *plan)
 const struct bv_workload_identity *bv_plan_identity(const struct bv_plan *plan)
 {
     return &plan->identity;
-}
-
-const json_t *bv_plan_tree(const struct bv_plan *plan)
-{
-    return plan->tree;
 }

@@ -3,17 +3,23 @@
 
 #include <bvisor/backend.h>
 
-#include "base/arena.h"
-#include "canon/canon.h"
+#include "contract/contract.h"
+#include "contract/finding.h"
 
 struct admitted {
     struct bv_requirement requirement;
     struct bv_verdict verdict;
 };
 
+/* A part of the plan's document, which the report repeats. */
+struct plan_part {
+    size_t at, size;
+};
+
 struct bv_plan {
-    struct bv_arena *arena; /* the plan itself and all it points to, except tree */
-    json_t *tree;           /* the canonical document, plan_id included */
+    struct bv_arena *arena; /* the plan itself and all it points to, except document */
+    struct bv_buf document; /* the canonical text, plan_id included */
+    struct plan_part admitted_part, profile_part, workload_part;
     char plan_id[BV_DIGEST_TEXT_SIZE], profile_hash[BV_DIGEST_TEXT_SIZE],
         spec_hash[BV_DIGEST_TEXT_SIZE];
     char backend[24];
@@ -25,15 +31,14 @@ struct bv_plan {
     struct admitted *admitted;
     size_t admitted_count;
     uint32_t available; /* claims that the report of such a run will carry */
+    struct finding_list findings;
 };
 
-/* Fills plan->tree, spec_hash, profile_hash and plan_id. BV_E_NOMEM, BV_E_LIMIT. */
+/* Fills plan->document, findings, spec_hash, profile_hash and plan_id. BV_E_NOMEM, BV_E_LIMIT. */
 enum bv_status bv_plan_document(struct bv_plan *plan, struct bv_error *error);
-/* {"dimension": {...}} of the seven offers, as the profile's budget and the probe document show them. NULL: out of memory. */
-json_t *bv_offers_to_json(const struct bv_offer offers[BV_DIMENSION_COUNT]);
-/* {"guarantee": ...} as supplied for a request; NULL: out of memory. */
-json_t *bv_supplied_to_json(const struct bv_offer *offer, uint64_t limit);
-/* The limit as documents write it: a number or "unlimited". NULL: out of memory. */
-json_t *bv_limit_to_json(uint64_t limit);
-/* {"kind", "detail"} appended unless an equal finding is there. detail is cleaned. False: out of memory. */
-bool bv_finding_add(json_t *findings, const char *kind, const char *detail);
+/* {"dimension": {...}} of the seven offers, as the profile's budget and the probe document show them. */
+void bv_offers_emit(struct bv_emit *emit, const char *key,
+                    const struct bv_offer offers[BV_DIMENSION_COUNT]);
+/* {"guarantee": ...} as supplied for a request. */
+void bv_supplied_emit(struct bv_emit *emit, const char *key, const struct bv_offer *offer,
+                      uint64_t limit);

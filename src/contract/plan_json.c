@@ -8,171 +8,155 @@
 
 #include "base/check.h"
 #include "base/error.h"
-#include "contract/contract.h"
 #include "contract/intent.h"
 #include "contract/names.h"
 #include "contract/support.h"
-#include "contract/text.h"
-#include "contract/tree.h"
 
 #include <stdio.h>
 #include <string.h>
-
-json_t *bv_limit_to_json(uint64_t limit)
-{
-    BV_ASSERT(limit == BV_UNLIMITED || limit <= BV_JSON_MAX_INTEGER);
-    return limit == BV_UNLIMITED ? json_string("unlimited") : json_integer((json_int_t)limit);
-}
-
-static json_t *finish(json_t *object, bool ok)
-{
-    if (!ok) {
-        json_decref(object);
-        return NULL;
-    }
-    return object;
-}
 
 static const char *guarantee_name(enum bv_guarantee guarantee)
 {
     return bv_name_of(&bv_names_guarantee, (size_t)guarantee);
 }
 
-json_t *bv_supplied_to_json(const struct bv_offer *offer, uint64_t limit)
+void bv_supplied_emit(struct bv_emit *emit, const char *key, const struct bv_offer *offer,
+                      uint64_t limit)
 {
-    json_t *object = json_object();
-    bool unlimited = limit == BV_UNLIMITED && !offer->structural;
-    bool enforced = !unlimited && offer->guarantee == BV_GUARANTEE_ENFORCED;
-    bool ok =
-        tree_put_text(object, "guarantee",
-                      guarantee_name(enforced ? BV_GUARANTEE_ENFORCED : BV_GUARANTEE_MEDIATED));
+    const bool unlimited = limit == BV_UNLIMITED && !offer->structural;
+    const bool enforced = !unlimited && offer->guarantee == BV_GUARANTEE_ENFORCED;
+    bv_emit_object(emit, key);
+    bv_emit_text(emit, "guarantee",
+                 guarantee_name(enforced ? BV_GUARANTEE_ENFORCED : BV_GUARANTEE_MEDIATED));
     if (!enforced) { /* null where there is no such figure: nothing samples, nothing can be overshot */
-        json_t *interval = unlimited && offer->sample_interval_micros == 0
-                               ? json_null()
-                               : json_integer((json_int_t)offer->sample_interval_micros);
-        json_t *overshoot =
-            unlimited ? json_null() : json_integer((json_int_t)offer->max_overshoot);
-        ok = tree_put(object, "sample_interval_micros", interval) && ok;
-        ok = tree_put(object, "max_overshoot", overshoot) && ok;
+        if (unlimited) {
+            bv_emit_null(emit, "max_overshoot");
+        } else {
+            bv_emit_number(emit, "max_overshoot", offer->max_overshoot);
+        }
+        if (unlimited && offer->sample_interval_micros == 0) {
+            bv_emit_null(emit, "sample_interval_micros");
+        } else {
+            bv_emit_number(emit, "sample_interval_micros", offer->sample_interval_micros);
+        }
     }
-    return finish(object, ok);
+    bv_emit_end(emit);
 }
 
-static json_t *offer_to_json(const struct bv_offer *offer)
+static void put_offer(struct bv_emit *emit, const char *key, const struct bv_offer *offer)
 {
-    json_t *object = json_object();
-    bool ok = tree_put_bool(object, "can_bound", offer->can_bound);
-    ok = tree_put_bool(object, "structural", offer->structural) && ok;
-    ok = tree_put_text(object, "guarantee", guarantee_name(offer->guarantee)) && ok;
-    ok = tree_put_u64(object, "available", offer->available) && ok;
-    ok = tree_put_u64(object, "floor", offer->floor) && ok;
-    ok = tree_put_u64(object, "sample_interval_micros", offer->sample_interval_micros) && ok;
-    ok = tree_put_u64(object, "max_overshoot", offer->max_overshoot) && ok;
-    ok = tree_put_text(object, "mechanism", offer->mechanism) && ok;
-    ok = tree_put_text(object, "why", offer->why) && ok;
-    ok = tree_put_text(object, "remedy", offer->remedy) && ok;
-    ok = tree_put(object, "evidence", bv_claims_to_json(offer->evidence)) && ok;
-    return finish(object, ok);
+    bv_emit_object(emit, key);
+    bv_emit_number(emit, "available", offer->available);
+    bv_emit_bool(emit, "can_bound", offer->can_bound);
+    bv_claims_emit(emit, "evidence", offer->evidence);
+    bv_emit_number(emit, "floor", offer->floor);
+    bv_emit_text(emit, "guarantee", guarantee_name(offer->guarantee));
+    bv_emit_number(emit, "max_overshoot", offer->max_overshoot);
+    bv_emit_text(emit, "mechanism", offer->mechanism);
+    bv_emit_text(emit, "remedy", offer->remedy);
+    bv_emit_number(emit, "sample_interval_micros", offer->sample_interval_micros);
+    bv_emit_bool(emit, "structural", offer->structural);
+    bv_emit_text(emit, "why", offer->why);
+    bv_emit_end(emit);
 }
 
-json_t *bv_offers_to_json(const struct bv_offer offers[BV_DIMENSION_COUNT])
+void bv_offers_emit(struct bv_emit *emit, const char *key,
+                    const struct bv_offer offers[BV_DIMENSION_COUNT])
 {
-    json_t *object = json_object();
-    bool ok = object != NULL;
-    for (unsigned d = 0; ok && d < BV_DIMENSION_COUNT; d++) {
-        ok = tree_put(object, bv_dimension_name((enum bv_dimension)d), offer_to_json(&offers[d]));
+    bv_emit_object(emit, key);
+    for (size_t i = 0; i < BV_DIMENSION_COUNT; i++) {
+        const enum bv_dimension dimension = (enum bv_dimension)bv_dimensions_by_name[i];
+        put_offer(emit, bv_dimension_name(dimension), &offers[dimension]);
     }
-    return finish(object, ok);
+    bv_emit_end(emit);
 }
 
-static json_t *workload_to_json(const struct bv_plan *plan)
+/* The member "path": as it is when plain, else "path_base64". */
+static void put_path(struct bv_emit *emit, const char *path)
+{
+    const size_t size = strlen(path);
+    if (bv_text_is_plain(path, size)) {
+        bv_emit_bytes(emit, "path", path, size);
+        return;
+    }
+    BV_AUTO(bv_cleanup_free) char *encoded = bv_base64(path, size);
+    if (encoded) {
+        bv_emit_text(emit, "path_base64", encoded);
+    } else {
+        emit->buf->failed = true;
+    }
+}
+
+static void put_workload(struct bv_emit *emit, struct bv_plan *plan)
 {
     const struct bv_workload_identity *identity = &plan->identity;
-    json_t *object = bv_workload_to_json(&plan->spec.workload);
-    bool ok = object != NULL;
+    plan->workload_part.at = bv_emit_object(emit, "workload");
     if (identity->known) {
-        ok = tree_put_text(object, "digest", identity->digest) && ok;
+        bv_emit_text(emit, "digest", identity->digest);
     }
     if (identity->known && identity->interpreter_path[0]) {
-        json_t *interpreter = json_object();
-        ok = interpreter && bv_json_set_name(interpreter, "path", identity->interpreter_path) && ok;
+        bv_emit_object(emit, "interpreter");
         if (identity->interpreter_digest[0]) {
-            ok = tree_put_text(interpreter, "digest", identity->interpreter_digest) && ok;
+            bv_emit_text(emit, "digest", identity->interpreter_digest);
         }
-        ok = tree_put(object, "interpreter", interpreter) && ok;
+        put_path(emit, identity->interpreter_path);
+        bv_emit_end(emit);
     }
-    return finish(object, ok);
+    bv_workload_emit(emit, &plan->spec.workload);
+    bv_emit_end(emit);
+    plan->workload_part.size = emit->buf->size - plan->workload_part.at;
 }
 
-static json_t *profile_to_json(const struct bv_plan *plan)
+static void put_profile(struct bv_emit *emit, struct bv_plan *plan)
 {
-    json_t *object = json_object();
-    bool ok = tree_put_text(object, "backend", plan->backend);
-    ok = tree_put(object, "probed", bv_snapshot_to_json(plan->profile.facts)) && ok;
-    ok = tree_put_text(object, "hash", plan->profile_hash) && ok;
-    ok = tree_put(object, "budget", bv_offers_to_json(plan->offers)) && ok;
-    return finish(object, ok);
+    plan->profile_part.at = bv_emit_object(emit, "profile");
+    bv_emit_text(emit, "backend", plan->backend);
+    bv_offers_emit(emit, "budget", plan->offers);
+    bv_emit_text(emit, "hash", plan->profile_hash);
+    bv_snapshot_emit(emit, "probed", plan->profile.facts);
+    bv_emit_end(emit);
+    plan->profile_part.size = emit->buf->size - plan->profile_part.at;
 }
 
-static json_t *admitted_to_json(const struct bv_plan *plan)
+static void put_admitted(struct bv_emit *emit, struct bv_plan *plan)
 {
-    json_t *array = json_array();
-    bool ok = array != NULL;
-    for (size_t i = 0; ok && i < plan->admitted_count; i++) {
+    plan->admitted_part.at = bv_emit_array(emit, "admitted");
+    for (size_t i = 0; i < plan->admitted_count; i++) {
         const struct admitted *admitted = &plan->admitted[i];
         BV_ASSERT(admitted->verdict.enforcement != BV_UNSUPPORTED);
-        json_t *item = json_object();
-        ok = tree_put(item, "requirement", bv_requirement_to_json(&admitted->requirement));
-        ok = tree_put_text(item, "kind", bv_requirement_name(admitted->requirement.kind)) && ok;
-        ok = tree_put_bool(item, "implied", admitted->requirement.implied) && ok;
-        ok = tree_put_text(item, "enforcement",
-                           bv_enforcement_name(admitted->verdict.enforcement)) &&
-             ok;
-        ok = tree_put_text(item, "mechanism", admitted->verdict.mechanism) && ok;
-        ok = tree_put(item, "evidence", bv_claims_to_json(admitted->verdict.evidence)) && ok;
-        ok = tree_append(array, item) && ok;
+        bv_emit_object(emit, NULL);
+        bv_emit_text(emit, "enforcement", bv_enforcement_name(admitted->verdict.enforcement));
+        bv_claims_emit(emit, "evidence", admitted->verdict.evidence);
+        bv_emit_bool(emit, "implied", admitted->requirement.implied);
+        bv_emit_text(emit, "kind", bv_requirement_name(admitted->requirement.kind));
+        bv_emit_text(emit, "mechanism", admitted->verdict.mechanism);
+        bv_requirement_emit(emit, "requirement", &admitted->requirement);
+        bv_emit_end(emit);
     }
-    return finish(array, ok);
+    bv_emit_end(emit);
+    plan->admitted_part.size = emit->buf->size - plan->admitted_part.at;
 }
 
-static json_t *budget_to_json(const struct bv_plan *plan)
+static void put_budget(struct bv_emit *emit, const struct bv_plan *plan)
 {
-    json_t *object = json_object();
-    bool ok = object != NULL;
-    for (unsigned d = 0; ok && d < BV_DIMENSION_COUNT; d++) {
-        const struct bv_budget_request *request = &plan->spec.budgets[d];
-        json_t *item = json_object();
-        ok = tree_put(item, "limit", bv_limit_to_json(request->limit));
-        ok = tree_put_text(item, "required", guarantee_name(request->guarantee)) && ok;
-        ok =
-            tree_put(item, "supplied", bv_supplied_to_json(&plan->offers[d], request->limit)) && ok;
-        ok = tree_put_text(item, "mechanism", plan->offers[d].mechanism) && ok;
-        ok = tree_put(item, "evidence", bv_claims_to_json(request->evidence)) && ok;
-        ok = tree_put(object, bv_dimension_name((enum bv_dimension)d), item) && ok;
+    bv_emit_object(emit, "budget");
+    for (size_t i = 0; i < BV_DIMENSION_COUNT; i++) {
+        const enum bv_dimension dimension = (enum bv_dimension)bv_dimensions_by_name[i];
+        const struct bv_budget_request *request = &plan->spec.budgets[dimension];
+        bv_emit_object(emit, bv_dimension_name(dimension));
+        bv_claims_emit(emit, "evidence", request->evidence);
+        bv_limit_emit(emit, request->limit);
+        bv_emit_text(emit, "mechanism", plan->offers[dimension].mechanism);
+        bv_emit_text(emit, "required", guarantee_name(request->guarantee));
+        bv_supplied_emit(emit, "supplied", &plan->offers[dimension], request->limit);
+        bv_emit_end(emit);
     }
-    return finish(object, ok);
-}
-
-bool bv_finding_add(json_t *findings, const char *kind, const char *detail)
-{
-    char clean[512];
-    bv_text_clean(clean, sizeof(clean), detail);
-    for (size_t i = 0; i < json_array_size(findings); i++) {
-        const json_t *other = json_array_get(findings, i);
-        if (strcmp(tree_text(other, "kind"), kind) == 0 &&
-            strcmp(tree_text(other, "detail"), clean) == 0) {
-            return true;
-        }
-    }
-    json_t *finding = json_object();
-    bool ok = tree_put_text(finding, "kind", kind);
-    ok = tree_put_text(finding, "detail", clean) && ok;
-    return tree_append(findings, finding) && ok;
+    bv_emit_end(emit);
 }
 
 /* A note may hold several limitations, with "; " between them. Each is a finding of its own, so that two grants which
  * share one of them do not state it twice. */
-static bool add_note(json_t *findings, const char *subject, const char *note)
+static bool add_note(struct finding_list *findings, const char *subject, const char *note)
 {
     bool ok = true;
     while (ok && note[0]) {
@@ -186,7 +170,7 @@ static bool add_note(json_t *findings, const char *subject, const char *note)
     return ok;
 }
 
-static bool add_requirement_findings(json_t *findings, const struct bv_plan *plan,
+static bool add_requirement_findings(struct finding_list *findings, const struct bv_plan *plan,
                                      const struct admitted *admitted)
 {
     const char *name = bv_requirement_name(admitted->requirement.kind);
@@ -202,7 +186,7 @@ static bool add_requirement_findings(json_t *findings, const struct bv_plan *pla
     return ok;
 }
 
-static bool add_temp_finding(json_t *findings, const struct bv_plan *plan)
+static bool add_temp_finding(struct finding_list *findings, const struct bv_plan *plan)
 {
     for (size_t i = 0; i < plan->spec.control_count; i++) {
         const struct bv_control *control = &plan->spec.controls[i];
@@ -221,68 +205,94 @@ static bool add_temp_finding(json_t *findings, const struct bv_plan *plan)
 }
 
 /* What a reader must know before trusting the plan: limitations, and what holds less than its family could. */
-static json_t *findings_to_json(const struct bv_plan *plan)
+static bool find_findings(struct bv_plan *plan)
 {
-    json_t *findings = json_array();
-    bool ok = findings && add_temp_finding(findings, plan);
+    struct finding_list *findings = &plan->findings;
+    findings->arena = plan->arena;
+    bool ok = add_temp_finding(findings, plan);
     for (size_t i = 0; ok && i < plan->admitted_count; i++) {
         ok = add_requirement_findings(findings, plan, &plan->admitted[i]);
     }
     for (unsigned d = 0; ok && d < BV_DIMENSION_COUNT; d++) {
         ok = add_note(findings, bv_dimension_name((enum bv_dimension)d), plan->offers[d].note);
     }
-    return finish(findings, ok);
+    return ok;
 }
 
-static json_t *evidence_to_json(const struct bv_plan *plan)
+static void put_evidence(struct bv_emit *emit, const struct bv_plan *plan)
 {
-    json_t *object = json_object();
-    bool ok = tree_put(object, "required", bv_claims_to_json(plan->spec.require_evidence));
-    ok = tree_put(object, "available", bv_claims_to_json(plan->available)) && ok;
-    return finish(object, ok);
+    bv_emit_object(emit, "evidence");
+    bv_claims_emit(emit, "available", plan->available);
+    bv_claims_emit(emit, "required", plan->spec.require_evidence);
+    bv_emit_end(emit);
 }
 
-static json_t *document_without_id(const struct bv_plan *plan)
+#define ID_MEMBER_HEAD ",\"plan_id\":\""
+#define ID_MEMBER_SIZE (sizeof(ID_MEMBER_HEAD) - 1 + BV_DIGEST_TEXT_SIZE - 1 + 1)
+
+/* The document, with a hole of spaces where the id will stand. */
+static void put_document(struct bv_plan *plan, size_t *ret_id_at)
 {
-    json_t *document = json_object();
-    bool ok = tree_put_text(document, "schema", "bvisor.plan/1");
-    ok = tree_put_text(document, "backend", plan->backend) && ok;
-    ok = tree_put_text(document, "spec_hash", plan->spec_hash) && ok;
-    ok = tree_put(document, "workload", workload_to_json(plan)) && ok;
-    ok = tree_put(document, "profile", profile_to_json(plan)) && ok;
-    ok = tree_put(document, "admitted", admitted_to_json(plan)) && ok;
-    ok = tree_put(document, "budget", budget_to_json(plan)) && ok;
-    ok = tree_put(document, "evidence", evidence_to_json(plan)) && ok;
-    ok = tree_put(document, "findings", findings_to_json(plan)) && ok;
-    return finish(document, ok);
+    char hole[BV_DIGEST_TEXT_SIZE];
+    memset(hole, ' ', sizeof(hole) - 1);
+    hole[sizeof(hole) - 1] = '\0';
+    struct bv_emit emit;
+    bv_emit_init(&emit, &plan->document);
+    bv_emit_object(&emit, NULL);
+    put_admitted(&emit, plan);
+    bv_emit_text(&emit, "backend", plan->backend);
+    put_budget(&emit, plan);
+    put_evidence(&emit, plan);
+    bv_findings_emit(&emit, "findings", &plan->findings);
+    *ret_id_at = plan->document.size;
+    bv_emit_text(&emit, "plan_id", hole);
+    put_profile(&emit, plan);
+    bv_emit_text(&emit, "schema", "bvisor.plan/1");
+    bv_emit_text(&emit, "spec_hash", plan->spec_hash);
+    put_workload(&emit, plan);
+    bv_emit_end(&emit);
+}
+
+/* The id is the hash of the document without its plan_id member, which is id_at to id_at + ID_MEMBER_SIZE. */
+static void fill_id(struct bv_plan *plan, size_t id_at)
+{
+    char *text = plan->document.data;
+    const size_t rest_at = id_at + ID_MEMBER_SIZE;
+    struct bv_sha256 hash;
+    uint8_t digest[BV_SHA256_BYTES];
+    bv_sha256_init(&hash);
+    bv_sha256_update(&hash, text, id_at);
+    bv_sha256_update(&hash, text + rest_at, plan->document.size - rest_at);
+    bv_sha256_final(&hash, digest);
+    bv_digest_text(digest, plan->plan_id);
+    BV_ASSERT(memcmp(text + id_at, ID_MEMBER_HEAD, sizeof(ID_MEMBER_HEAD) - 1) == 0);
+    memcpy(text + id_at + sizeof(ID_MEMBER_HEAD) - 1, plan->plan_id, BV_DIGEST_TEXT_SIZE - 1);
 }
 
 enum bv_status bv_plan_document(struct bv_plan *plan, struct bv_error *error)
 {
-    BV_AUTO(tree_drop) json_t *spec = bv_spec_to_json(&plan->spec);
-    if (!spec || !bv_json_digest(spec, plan->spec_hash) ||
-        !bv_profile_digest(plan->backend, plan->profile.facts, plan->profile_hash)) {
+    struct bv_buf *text = &plan->document;
+    size_t id_at = 0;
+    /* so that a plan over its cap is told from a failed allocation */
+    bv_buf_init(text, 4u * BV_PLAN_MAX_BYTES);
+    bv_spec_emit(text, &plan->spec);
+    bool ok = bv_emit_digest(text, plan->spec_hash);
+    bv_buf_clear(text);
+    bv_profile_emit(text, plan->backend, plan->profile.facts);
+    ok = ok && bv_emit_digest(text, plan->profile_hash) && find_findings(plan);
+    bv_buf_clear(text);
+    if (!ok) {
         return bv_fail_nomem(error);
     }
-    BV_AUTO(tree_drop) json_t *document = document_without_id(plan);
-    struct bv_buf text;
-    bv_buf_init(
-        &text,
-        4u * BV_PLAN_MAX_BYTES); /* so that a plan over its cap is told from a failed allocation */
-    bool written = document && bv_json_write(&text, document);
-    size_t size = text.size + 256; /* with plan_id */
-    if (written) {
-        bv_digest_bytes(text.data, text.size, plan->plan_id);
+    put_document(plan, &id_at);
+    if (text->failed) {
+        return bv_fail_nomem(error);
     }
-    bv_buf_done(&text);
-    if (written && size > BV_PLAN_MAX_BYTES) {
+    if (text->size - ID_MEMBER_SIZE + 256 > BV_PLAN_MAX_BYTES) {
         return bv_fail(error, BV_E_LIMIT, "", "written out, the plan has more than %u bytes",
                        BV_PLAN_MAX_BYTES);
     }
-    if (!written || !tree_put_text(document, "plan_id", plan->plan_id)) {
-        return bv_fail_nomem(error);
-    }
-    plan->tree = BV_TAKE(document);
+    fill_id(plan, id_at);
     return BV_OK;
 }
 
@@ -291,7 +301,10 @@ enum bv_status bv_plan_json(const struct bv_plan *plan, char **ret_text, struct 
     if (!plan || !ret_text) {
         return bv_fail(error, BV_E_INVALID, "", "bv_plan_json: NULL argument");
     }
-    char *text = bv_json_text(plan->tree, BV_PLAN_MAX_BYTES);
+    struct bv_buf copy;
+    bv_buf_init(&copy, BV_PLAN_MAX_BYTES);
+    (void)bv_buf_add(&copy, plan->document.data, plan->document.size);
+    char *text = bv_buf_take(&copy);
     if (!text) {
         return bv_fail_nomem(error);
     }

@@ -190,8 +190,12 @@ static enum bv_status check_spec_hash(const json_t *root, const struct bv_spec *
                                       struct bv_error *error)
 {
     char computed[BV_DIGEST_TEXT_SIZE];
-    BV_AUTO(tree_drop) json_t *tree = bv_spec_to_json(spec);
-    if (!tree || !bv_json_digest(tree, computed)) {
+    struct bv_buf buf;
+    bv_buf_init(&buf, BV_PLAN_MAX_BYTES);
+    bv_spec_emit(&buf, spec);
+    const bool written = bv_emit_digest(&buf, computed);
+    bv_buf_done(&buf);
+    if (!written) {
         return bv_fail_nomem(error);
     }
     if (strcmp(computed, tree_text(root, "spec_hash")) != 0) {

@@ -7,11 +7,10 @@
 
 #include "base/check.h"
 #include "contract/evidence.h"
+#include "contract/names.h"
 #include "contract/support.h"
 #include "contract/text.h"
-#include "contract/tree.h"
 
-#include <stdio.h>
 #include <string.h>
 
 /* Two streams whose escapes stay below this fit a report with 64 MiB to spare; base64 of a full stream takes 86 MiB. */
@@ -21,75 +20,65 @@ _Static_assert(2 * ESCAPED_MAX_BYTES + (64u << 20) <= BV_REPORT_MAX_BYTES,
 _Static_assert((BV_CAPTURE_MAX_BYTES + 2) / 3 * 4 <= ESCAPED_MAX_BYTES,
                "base64 of a full stream fits");
 
-static json_t *finish(json_t *value, bool ok)
+static void put_exit(struct bv_emit *emit, const struct bv_exit *exit)
 {
-    if (!ok) {
-        json_decref(value);
-        return NULL;
+    if (exit->kind == BV_EXIT_NONE) {
+        bv_emit_null(emit, "exit");
+        return;
     }
-    return value;
-}
-
-static json_t *exit_to_json(const struct bv_exit *exit)
-{
-    json_t *object;
+    bv_emit_object(emit, "exit");
     switch (exit->kind) {
-    case BV_EXIT_NONE: return json_null();
-    case BV_EXIT_CODE:
-        object = json_object();
-        return finish(object, tree_put(object, "code", json_integer(exit->value)));
-    case BV_EXIT_SIGNAL:
-        object = json_object();
-        return finish(object, tree_put(object, "signal", json_integer(exit->value)));
-    case BV_EXIT_TRAP:
-        object = json_object();
-        return finish(object, tree_put_text(object, "trap", exit->trap));
+    case BV_EXIT_NONE: BV_UNREACHABLE();
+    case BV_EXIT_CODE: /* the audit saw to it that neither is negative */
+        bv_emit_number(emit, "code", (uint64_t)exit->value);
+        break;
+    case BV_EXIT_SIGNAL: bv_emit_number(emit, "signal", (uint64_t)exit->value); break;
+    case BV_EXIT_TRAP: bv_emit_text(emit, "trap", exit->trap); break;
     }
-    BV_UNREACHABLE();
+    bv_emit_end(emit);
 }
 
-static json_t *observed_to_json(const struct bv_observation *observation)
+static void put_observed(struct bv_emit *emit, const struct bv_observation *observation)
 {
-    json_t *array = json_array();
-    bool ok = array != NULL;
-    for (const struct observed_item *item = observation->facts.first; ok && item;
-         item = item->next) {
-        json_t *object = json_object();
-        ok = tree_put_text(object, "kind", item->kind);
-        ok = tree_put_text(object, "detail", item->detail) && ok;
-        ok = tree_append(array, object) && ok;
+    bv_emit_array(emit, "observed");
+    for (const struct observed_item *item = observation->facts.first; item; item = item->next) {
+        bv_emit_object(emit, NULL);
+        bv_emit_text(emit, "detail", item->detail);
+        bv_emit_text(emit, "kind", item->kind);
+        bv_emit_end(emit);
     }
-    return finish(array, ok);
+    bv_emit_end(emit);
 }
 
-/* The plan's requirement of a kind as its document has it, written ones before implied ones; NULL if the plan holds none. */
-static json_t *planned_requirement(const struct bv_plan *plan, enum bv_requirement_kind kind)
+/* The plan's requirement of a kind, written ones before implied ones; NULL if the plan holds none. */
+static const struct bv_requirement *planned_requirement(const struct bv_plan *plan,
+                                                        enum bv_requirement_kind kind)
 {
-    const json_t *admitted = json_object_get(plan->tree, "admitted");
     for (size_t i = 0; i < plan->admitted_count; i++) { /* the implied ones come last */
         if (plan->admitted[i].requirement.kind == kind) {
-            return json_object_get(json_array_get(admitted, i), "requirement");
+            return &plan->admitted[i].requirement;
         }
     }
     return NULL;
 }
 
-static json_t *denied_to_json(const struct bv_plan *plan, const struct bv_observation *observation)
+static void put_denied(struct bv_emit *emit, const struct bv_plan *plan,
+                       const struct bv_observation *observation)
 {
-    json_t *array = json_array();
-    bool ok = array != NULL;
-    for (const struct observed_denial *denial = observation->denials; ok && denial;
+    bv_emit_array(emit, "denied");
+    for (const struct observed_denial *denial = observation->denials; denial;
          denial = denial->next) {
-        json_t *object = json_object(), *requirement = planned_requirement(plan, denial->kind);
-        ok = tree_put_text(object, "kind", bv_requirement_name(denial->kind));
-        ok = tree_put_text(object, "detail", denial->detail) && ok;
-        ok = tree_put_u64(object, "count", denial->count) && ok;
+        const struct bv_requirement *requirement = planned_requirement(plan, denial->kind);
+        bv_emit_object(emit, NULL);
+        bv_emit_number(emit, "count", denial->count);
+        bv_emit_text(emit, "detail", denial->detail);
+        bv_emit_text(emit, "kind", bv_requirement_name(denial->kind));
         if (requirement) {
-            ok = tree_put_shared(object, "requirement", requirement) && ok;
+            bv_requirement_emit(emit, "requirement", requirement);
         }
-        ok = tree_append(array, object) && ok;
+        bv_emit_end(emit);
     }
-    return finish(array, ok);
+    bv_emit_end(emit);
 }
 
 /* ---- captured streams ---- */
@@ -110,109 +99,121 @@ static size_t escaped_size(const char *text, size_t size)
     return escaped;
 }
 
-static json_t *content_to_json(const char *bytes, size_t size, const char **ret_encoding)
+/* The member "content"; returns its encoding. */
+static const char *put_content(struct bv_emit *emit, const char *bytes, size_t size)
 {
     if (bv_text_is_plain(bytes, size) && escaped_size(bytes, size) <= ESCAPED_MAX_BYTES) {
-        *ret_encoding = "utf-8";
-        return json_stringn_nocheck(bytes, size);
+        bv_emit_bytes(emit, "content", bytes, size);
+        return "utf-8";
     }
-    *ret_encoding = "base64";
-    char *encoded = bv_base64(bytes, size);
-    json_t *content = encoded ? json_string_nocheck(encoded) : NULL;
-    bv_free(encoded);
-    return content;
+    BV_AUTO(bv_cleanup_free) char *encoded = bv_base64(bytes, size);
+    if (encoded) {
+        bv_emit_text(emit, "content", encoded);
+    } else {
+        emit->buf->failed = true;
+    }
+    return "base64";
 }
 
-static json_t *stream_to_json(const struct observed_stream *stream)
+static void put_stream(struct bv_emit *emit, const char *key, const struct observed_stream *stream)
 {
     const char *bytes = stream->kept.data ? stream->kept.data : "";
-    const char *encoding = "";
     char digest[BV_DIGEST_TEXT_SIZE];
     bv_digest_bytes(bytes, stream->kept.size, digest);
-    json_t *object = json_object();
-    bool ok = tree_put(object, "content", content_to_json(bytes, stream->kept.size, &encoding));
-    ok = tree_put_text(object, "encoding", encoding) && ok;
-    ok = tree_put_u64(object, "bytes", stream->total_bytes) && ok;
-    ok = tree_put_text(object, "sha256", digest) && ok;
-    ok = tree_put_bool(object, "truncated", stream->truncated) && ok;
-    return finish(object, ok);
+    bv_emit_object(emit, key);
+    bv_emit_number(emit, "bytes", stream->total_bytes);
+    const char *encoding = put_content(emit, bytes, stream->kept.size);
+    bv_emit_text(emit, "encoding", encoding);
+    bv_emit_text(emit, "sha256", digest);
+    bv_emit_bool(emit, "truncated", stream->truncated);
+    bv_emit_end(emit);
 }
 
-static json_t *captured_to_json(const struct bv_plan *plan,
-                                const struct bv_observation *observation)
+static void put_captured(struct bv_emit *emit, const struct bv_plan *plan,
+                         const struct bv_observation *observation)
 {
-    json_t *object = json_object();
-    bool ok = object != NULL;
-    if (plan->intent.capture.out) {
-        ok = tree_put(object, "stdout", stream_to_json(&observation->stream[0])) && ok;
-    }
+    bv_emit_object(emit, "captured");
     if (plan->intent.capture.err) {
-        ok = tree_put(object, "stderr", stream_to_json(&observation->stream[1])) && ok;
+        put_stream(emit, "stderr", &observation->stream[1]);
     }
-    return finish(object, ok);
+    if (plan->intent.capture.out) {
+        put_stream(emit, "stdout", &observation->stream[0]);
+    }
+    bv_emit_end(emit);
 }
 
 /* ---- the whole ---- */
 
-static json_t *budget_to_json(const struct bv_plan *plan, const struct bv_observation *observation)
+static void put_budget(struct bv_emit *emit, const struct bv_plan *plan,
+                       const struct bv_observation *observation)
 {
-    json_t *object = json_object();
-    bool ok = object != NULL;
-    for (unsigned d = 0; ok && d < BV_DIMENSION_COUNT; d++) {
-        enum bv_dimension dimension = (enum bv_dimension)d;
-        ok = tree_put(object, bv_dimension_name(dimension),
-                      bv_witness_to_json(plan, observation, dimension));
+    bv_emit_object(emit, "budget");
+    for (size_t i = 0; i < BV_DIMENSION_COUNT; i++) {
+        bv_witness_emit(emit, plan, observation, (enum bv_dimension)bv_dimensions_by_name[i]);
     }
-    return finish(object, ok);
+    bv_emit_end(emit);
 }
 
-static json_t *evidence_to_json(const struct bv_plan *plan, const struct ending *ending)
+static void put_evidence(struct bv_emit *emit, const struct bv_plan *plan,
+                         const struct ending *ending)
 {
-    json_t *object = json_object();
-    bool ok = tree_put(object, "required", bv_claims_to_json(plan->spec.require_evidence));
-    ok = tree_put(object, "supplied", bv_claims_to_json(ending->claims)) && ok;
-    return finish(object, ok);
+    bv_emit_object(emit, "evidence");
+    bv_claims_emit(emit, "required", plan->spec.require_evidence);
+    bv_claims_emit(emit, "supplied", ending->claims);
+    bv_emit_end(emit);
 }
 
-static json_t *supervisor_to_json(const struct bv_observation *observation,
-                                  const struct bv_seal_facts *facts)
+static void put_supervisor(struct bv_emit *emit, const struct bv_observation *observation,
+                           const struct bv_seal_facts *facts)
 {
     char kernel[128];
     bv_text_clean(kernel, sizeof(kernel), facts->kernel);
-    const char *launcher = observation->launcher;
-    json_t *object = json_object();
-    bool ok = tree_put_text(object, "version", BV_VERSION_STRING);
-    ok = tree_put(object, "launcher_digest", launcher[0] ? json_string(launcher) : json_null()) &&
-         ok;
-    ok = tree_put_u64(object, "uid", facts->uid) && ok;
-    ok = tree_put_text(object, "kernel", kernel) && ok;
-    return finish(object, ok);
+    bv_emit_object(emit, "supervisor");
+    bv_emit_text(emit, "kernel", kernel);
+    if (observation->launcher[0]) {
+        bv_emit_text(emit, "launcher_digest", observation->launcher);
+    } else {
+        bv_emit_null(emit, "launcher_digest");
+    }
+    bv_emit_number(emit, "uid", facts->uid);
+    bv_emit_text(emit, "version", BV_VERSION_STRING);
+    bv_emit_end(emit);
 }
 
-json_t *bv_report_body(const struct bv_plan *plan, const struct bv_observation *observation,
-                       const struct bv_seal_facts *facts, const struct ending *ending,
-                       json_t *findings)
+/* What the plan's document holds already, as it holds it. */
+static void put_planned(struct bv_emit *emit, const char *key, const struct bv_plan *plan,
+                        const struct plan_part *part)
 {
-    json_t *body = json_object();
-    bool ok = tree_put_u64(body, "schema_version", BV_REPORT_SCHEMA_VERSION);
-    ok = tree_put_text(body, "attempt", facts->attempt) && ok;
-    ok = tree_put_text(body, "plan_id", plan->plan_id) && ok;
-    ok = tree_put_text(body, "spec_hash", plan->spec_hash) && ok;
-    ok = tree_put_text(body, "backend", plan->backend) && ok;
-    ok = tree_put_shared(body, "workload", json_object_get(plan->tree, "workload")) && ok;
-    ok = tree_put_shared(body, "profile", json_object_get(plan->tree, "profile")) && ok;
-    ok = tree_put_shared(body, "admitted", json_object_get(plan->tree, "admitted")) && ok;
-    ok = tree_put_text(body, "outcome", bv_outcome_name(ending->outcome)) && ok;
-    ok = tree_put(body, "exit", exit_to_json(&ending->exit)) && ok;
-    ok = tree_put(body, "observed", observed_to_json(observation)) && ok;
-    ok = tree_put(body, "denied", denied_to_json(plan, observation)) && ok;
-    ok = tree_put(body, "captured", captured_to_json(plan, observation)) && ok;
-    ok = tree_put(body, "artifacts", json_array()) && ok;
-    ok = tree_put(body, "budget", budget_to_json(plan, observation)) && ok;
-    ok = tree_put_shared(body, "findings", findings) && ok;
-    ok = tree_put(body, "evidence", evidence_to_json(plan, ending)) && ok;
-    ok = tree_put_text(body, "started_at", facts->started_at) && ok;
-    ok = tree_put_text(body, "finished_at", facts->finished_at) && ok;
-    ok = tree_put(body, "supervisor", supervisor_to_json(observation, facts)) && ok;
-    return finish(body, ok);
+    bv_emit_canonical(emit, key, plan->document.data + part->at, part->size);
+}
+
+void bv_report_body(struct bv_buf *buf, const struct bv_plan *plan,
+                    const struct bv_observation *observation, const struct bv_seal_facts *facts,
+                    const struct ending *ending, const struct finding_list *findings)
+{
+    struct bv_emit emit;
+    bv_emit_init(&emit, buf);
+    bv_emit_object(&emit, NULL);
+    put_planned(&emit, "admitted", plan, &plan->admitted_part);
+    bv_emit_array(&emit, "artifacts");
+    bv_emit_end(&emit);
+    bv_emit_text(&emit, "attempt", facts->attempt);
+    bv_emit_text(&emit, "backend", plan->backend);
+    put_budget(&emit, plan, observation);
+    put_captured(&emit, plan, observation);
+    put_denied(&emit, plan, observation);
+    put_evidence(&emit, plan, ending);
+    put_exit(&emit, &ending->exit);
+    bv_findings_emit(&emit, "findings", findings);
+    bv_emit_text(&emit, "finished_at", facts->finished_at);
+    put_observed(&emit, observation);
+    bv_emit_text(&emit, "outcome", bv_outcome_name(ending->outcome));
+    bv_emit_text(&emit, "plan_id", plan->plan_id);
+    put_planned(&emit, "profile", plan, &plan->profile_part);
+    bv_emit_number(&emit, "schema_version", BV_REPORT_SCHEMA_VERSION);
+    bv_emit_text(&emit, "spec_hash", plan->spec_hash);
+    bv_emit_text(&emit, "started_at", facts->started_at);
+    put_supervisor(&emit, observation, facts);
+    put_planned(&emit, "workload", plan, &plan->workload_part);
+    bv_emit_end(&emit);
 }

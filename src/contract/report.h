@@ -14,7 +14,7 @@ struct bv_report {
     struct ending ending;
 };
 
-/* INTERFACE.md 3. findings is shared, not taken over. NULL: out of memory. */
-json_t *bv_report_body(const struct bv_plan *plan, const struct bv_observation *observation,
-                       const struct bv_seal_facts *facts, const struct ending *ending,
-                       json_t *findings);
+/* INTERFACE.md 3. Appended to buf, which says whether it failed. */
+void bv_report_body(struct bv_buf *buf, const struct bv_plan *plan,
+                    const struct bv_observation *observation, const struct bv_seal_facts *facts,
+                    const struct ending *ending, const struct finding_list *findings);

@@ -8,9 +8,11 @@
 #include "base/check.h"
 #include "base/error.h"
 #include "contract/shape.h"
-#include "contract/tree.h"
 
 #include <string.h>
+
+/* The report and its findings: of the plan, of the run and of the audit, each cut at 512 bytes. */
+#define REPORT_ARENA_BYTES (BV_PLAN_MAX_BYTES + BV_FACTS_MAX * 640)
 
 /* The canonical document: keys sorted, no space. */
 #define DOCUMENT_HEAD   "{\"body\":"
@@ -36,7 +38,7 @@ static enum bv_status check_facts(const struct bv_seal_facts *facts, struct bv_e
 
 static struct bv_report *report_new(void)
 {
-    struct bv_arena *arena = bv_arena_new(sizeof(struct bv_report) + 256);
+    struct bv_arena *arena = bv_arena_new(REPORT_ARENA_BYTES);
     struct bv_report *report = arena ? bv_arena_alloc(arena, sizeof(*report)) : NULL;
     if (!report) {
         bv_arena_free(arena);
@@ -47,42 +49,28 @@ static struct bv_report *report_new(void)
     return report;
 }
 
-/* The plan's findings, then those of the run; the audit adds its own behind them. NULL: out of memory. */
-static json_t *collect_findings(const struct bv_plan *plan,
-                                const struct bv_observation *observation)
+/* The plan's findings, then those of the run; the audit adds its own behind them. False: out of memory. */
+static bool collect_findings(const struct bv_plan *plan, const struct bv_observation *observation,
+                             struct finding_list *findings)
 {
-    const json_t *planned = json_object_get(plan->tree, "findings");
-    json_t *findings = json_array();
-    bool ok = findings != NULL;
-    for (size_t i = 0; ok && i < json_array_size(planned);
-         i++) { /* json_copy() would drop what it cannot allocate */
-        ok = json_array_append(findings, json_array_get(planned, i)) == 0;
-    }
+    bool ok = bv_finding_add_all(findings, &plan->findings);
     for (const struct observed_item *item = observation->findings.first; ok && item;
          item = item->next) {
         ok = bv_finding_add(findings, item->kind, item->detail);
     }
-    if (!ok) {
-        json_decref(findings);
-        return NULL;
-    }
-    return findings;
+    return ok;
 }
 
 static bool seal(struct bv_report *report, const struct bv_plan *plan,
                  const struct bv_observation *observation, const struct bv_seal_facts *facts)
 {
-    BV_AUTO(tree_drop) json_t *findings = collect_findings(plan, observation);
-    if (!findings || !bv_audit(plan, observation, facts, findings, &report->ending)) {
+    struct finding_list findings = { .arena = report->arena };
+    if (!collect_findings(plan, observation, &findings) ||
+        !bv_audit(plan, observation, facts, &findings, &report->ending)) {
         return false;
     }
-    BV_AUTO(tree_drop)
-    json_t *body = bv_report_body(plan, observation, facts, &report->ending, findings);
-    if (!body || !bv_json_write(&report->body, body)) {
-        return false;
-    }
-    bv_digest_bytes(report->body.data, report->body.size, report->body_hash);
-    return true;
+    bv_report_body(&report->body, plan, observation, facts, &report->ending, &findings);
+    return bv_emit_digest(&report->body, report->body_hash);
 }
 
 enum bv_status bv_report_seal(const struct bv_plan *plan, const struct bv_observation *observation,

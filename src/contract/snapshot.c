@@ -8,22 +8,27 @@
 #include "base/check.h"
 #include "base/error.h"
 #include "contract/contract.h"
-#include "contract/tree.h"
 
 #include <string.h>
 
+static size_t size_of(size_t count)
+{
+    return sizeof(struct bv_snapshot) + count * sizeof(struct snapshot_fact);
+}
+
 struct bv_snapshot *bv_snapshot_new(void)
 {
-    struct bv_arena *arena = bv_arena_new(sizeof(struct bv_snapshot) + 256);
+    struct bv_arena *arena = bv_arena_new(size_of(BV_SNAPSHOT_MAX_FACTS) + 256);
     if (!arena) {
         return NULL;
     }
-    struct bv_snapshot *snapshot = bv_arena_alloc(arena, sizeof(*snapshot));
+    struct bv_snapshot *snapshot = bv_arena_room(arena, size_of(BV_SNAPSHOT_MAX_FACTS));
     if (!snapshot) {
         bv_arena_free(arena);
         return NULL;
     }
     snapshot->arena = arena;
+    snapshot->count = 0;
     return snapshot;
 }
 
@@ -37,7 +42,7 @@ void bv_snapshot_free(struct bv_snapshot *snapshot)
 struct bv_snapshot *bv_snapshot_copy(struct bv_arena *arena, const struct bv_snapshot *snapshot)
 {
     BV_ASSERT(snapshot->count <= BV_SNAPSHOT_MAX_FACTS);
-    struct bv_snapshot *copy = bv_arena_copy(arena, snapshot, sizeof(*snapshot));
+    struct bv_snapshot *copy = bv_arena_copy(arena, snapshot, size_of(snapshot->count));
     if (copy) {
         copy->arena = NULL;
     }
@@ -80,7 +85,7 @@ static size_t find(const struct bv_snapshot *snapshot, const char *key, bool *re
     *ret_present = false;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        int order = strcmp(snapshot->fact[middle].key, key);
+        int order = strcmp(bv_snapshot_at(snapshot, middle)->key, key);
         if (order == 0) {
             *ret_present = true;
             return middle;
@@ -111,15 +116,13 @@ enum bv_status bv_snapshot_set(struct bv_snapshot *snapshot, const char *key, co
         if (snapshot->count == BV_SNAPSHOT_MAX_FACTS) {
             return bv_fail(error, BV_E_LIMIT, key, "more than %d facts", BV_SNAPSHOT_MAX_FACTS);
         }
-        for (size_t i = snapshot->count; i > at; i--) {
-            snapshot->fact[i] = snapshot->fact[i - 1];
-        }
+        unsigned char *place = &snapshot->order[at];
+        memmove(place + 1, place, snapshot->count - at);
+        *place = (unsigned char)snapshot->count;
+        memcpy(snapshot->fact[snapshot->count].key, key, strlen(key) + 1);
         snapshot->count++;
-        memset(&snapshot->fact[at], 0, sizeof(snapshot->fact[at]));
-        memcpy(snapshot->fact[at].key, key, strlen(key) + 1);
     }
-    memset(snapshot->fact[at].value, 0, sizeof(snapshot->fact[at].value));
-    memcpy(snapshot->fact[at].value, value, strlen(value) + 1);
+    memcpy(snapshot->fact[snapshot->order[at]].value, value, strlen(value) + 1);
     return BV_OK;
 }
 
@@ -127,28 +130,46 @@ const char *bv_snapshot_get(const struct bv_snapshot *snapshot, const char *key)
 {
     bool present = false;
     size_t at = snapshot && key ? find(snapshot, key, &present) : 0;
-    return present ? snapshot->fact[at].value : NULL;
+    return present ? bv_snapshot_at(snapshot, at)->value : NULL;
+}
+
+void bv_snapshot_emit(struct bv_emit *emit, const char *key, const struct bv_snapshot *snapshot)
+{
+    bv_emit_object(emit, key);
+    for (size_t i = 0; i < snapshot->count; i++) {
+        const struct snapshot_fact *fact = bv_snapshot_at(snapshot, i);
+        bv_emit_text(emit, fact->key, fact->value);
+    }
+    bv_emit_end(emit);
 }
 
 json_t *bv_snapshot_to_json(const struct bv_snapshot *snapshot)
 {
-    json_t *object = json_object();
-    bool ok = object != NULL;
-    for (size_t i = 0; ok && i < snapshot->count; i++) {
-        ok = tree_put_text(object, snapshot->fact[i].key, snapshot->fact[i].value);
-    }
-    if (!ok) {
-        json_decref(object);
-        return NULL;
-    }
-    return object;
+    struct bv_buf buf;
+    struct bv_emit emit;
+    bv_buf_init(&buf, BV_PLAN_MAX_BYTES);
+    bv_emit_init(&emit, &buf);
+    bv_snapshot_emit(&emit, NULL, snapshot);
+    return bv_emit_tree(&buf);
+}
+
+void bv_profile_emit(struct bv_buf *buf, const char *backend_id, const struct bv_snapshot *facts)
+{
+    struct bv_emit emit;
+    bv_emit_init(&emit, buf);
+    bv_emit_object(&emit, NULL);
+    bv_emit_text(&emit, "backend", backend_id);
+    bv_snapshot_emit(&emit, "probed", facts);
+    bv_emit_end(&emit);
 }
 
 bool bv_profile_digest(const char *backend_id, const struct bv_snapshot *facts,
                        char text[BV_DIGEST_TEXT_SIZE])
 {
-    BV_AUTO(tree_drop) json_t *profile = json_object();
-    bool ok = tree_put_text(profile, "backend", backend_id);
-    ok = tree_put(profile, "probed", bv_snapshot_to_json(facts)) && ok;
-    return ok && bv_json_digest(profile, text);
+    struct bv_buf buf;
+    bv_buf_init(&buf, BV_PLAN_MAX_BYTES);
+    bv_profile_emit(&buf, backend_id, facts);
+    const bool written = bv_emit_digest(&buf, text);
+    bv_buf_done(&buf);
+    return written;
 }

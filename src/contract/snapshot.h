@@ -16,8 +16,18 @@ struct snapshot_fact {
 struct bv_snapshot {
     struct bv_arena *arena; /* its own; NULL when it lives in another object's arena */
     size_t count;
-    struct snapshot_fact fact[BV_SNAPSHOT_MAX_FACTS];
+    unsigned char order[BV_SNAPSHOT_MAX_FACTS]; /* indices of fact, sorted by key */
+    struct snapshot_fact fact
+        []; /* in the order of their coming; room for BV_SNAPSHOT_MAX_FACTS, in a copy for count */
 };
+_Static_assert(BV_SNAPSHOT_MAX_FACTS <= 256, "an index fits a byte");
+
+/* The i-th fact by key. */
+static inline const struct snapshot_fact *bv_snapshot_at(const struct bv_snapshot *snapshot,
+                                                         size_t i)
+{
+    return &snapshot->fact[snapshot->order[i]];
+}
 
 /* A copy that lives in arena and is freed with it; NULL: out of memory. */
 struct bv_snapshot *bv_snapshot_copy(struct bv_arena *arena, const struct bv_snapshot *snapshot);

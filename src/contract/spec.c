@@ -47,9 +47,10 @@ enum bv_status bv_spec_json(const struct bv_spec *spec, char **ret_text, struct 
     }
     /* A checked spec is within the caps of limits.h, which keep even a fully escaped text below this bound: what is left
      * to fail is memory. */
-    json_t *root = bv_spec_to_json(spec);
-    char *text = root ? bv_json_text(root, BV_PLAN_MAX_BYTES) : NULL;
-    json_decref(root);
+    struct bv_buf buf;
+    bv_buf_init(&buf, BV_PLAN_MAX_BYTES);
+    bv_spec_emit(&buf, spec);
+    char *text = bv_buf_take(&buf);
     if (!text) {
         return bv_fail_nomem(error);
     }

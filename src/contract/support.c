@@ -6,62 +6,62 @@
 #include "contract/support.h"
 
 #include "base/check.h"
+#include "base/utf8.h"
 #include "contract/contract.h"
+#include "contract/names.h"
 #include "contract/text.h"
-#include "contract/tree.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* ---- sets of claims ---- */
 
-static int name_order(const void *a, const void *b)
+void bv_claims_emit(struct bv_emit *emit, const char *key, uint32_t claims)
 {
-    enum bv_claim left, right;
-    memcpy(&left, a, sizeof(left));
-    memcpy(&right, b, sizeof(right));
-    return strcmp(bv_claim_name(left), bv_claim_name(right));
-}
-
-static size_t list_claims(uint32_t claims, enum bv_claim list[BV_CLAIM_COUNT])
-{
-    size_t count = 0;
-    for (unsigned bit = 0; bit < BV_CLAIM_COUNT; bit++) {
-        if (claims & (1u << bit)) {
-            list[count++] = (enum bv_claim)(1u << bit);
+    BV_ASSERT((claims & ~BV_CLAIMS_ALL) == 0);
+    bv_emit_array(emit, key);
+    for (size_t i = 0; i < BV_CLAIM_COUNT; i++) {
+        const unsigned bit = bv_claims_by_name[i];
+        if (claims >> bit & 1u) {
+            bv_emit_text(emit, NULL, bv_names_claim.names[bit]);
         }
     }
-    qsort(list, count, sizeof(*list), name_order);
-    return count;
+    bv_emit_end(emit);
 }
 
 json_t *bv_claims_to_json(uint32_t claims)
 {
-    enum bv_claim list[BV_CLAIM_COUNT];
-    size_t count = list_claims(claims, list);
-    json_t *array = json_array();
-    bool ok = array != NULL;
-    for (size_t i = 0; ok && i < count; i++) {
-        ok = tree_append(array, json_string(bv_claim_name(list[i])));
-    }
-    if (!ok) {
-        json_decref(array);
-        return NULL;
-    }
-    return array;
+    struct bv_buf buf;
+    struct bv_emit emit;
+    bv_buf_init(&buf, BV_PLAN_MAX_BYTES);
+    bv_emit_init(&emit, &buf);
+    bv_claims_emit(&emit, NULL, claims);
+    return bv_emit_tree(&buf);
 }
 
 void bv_claims_text(uint32_t claims, char *text, size_t size)
 {
-    enum bv_claim list[BV_CLAIM_COUNT];
-    size_t count = list_claims(claims, list), used = 0;
+    size_t used = 0;
     BV_ASSERT(size > 4);
     memcpy(text, "none", 5);
-    for (size_t i = 0; i < count && used < size; i++) {
-        int wrote =
-            snprintf(text + used, size - used, "%s%s", i ? ", " : "", bv_claim_name(list[i]));
-        used += wrote > 0 ? (size_t)wrote : 0;
+    for (size_t i = 0; i < BV_CLAIM_COUNT && used < size; i++) {
+        const unsigned bit = bv_claims_by_name[i];
+        if (claims >> bit & 1u) {
+            const int wrote = snprintf(text + used, size - used, "%s%s", used ? ", " : "",
+                                       bv_names_claim.names[bit]);
+            used += wrote > 0 ? (size_t)wrote : 0;
+        }
+    }
+}
+
+void bv_requirement_emit(struct bv_emit *emit, const char *key,
+                         const struct bv_requirement *requirement)
+{
+    BV_ASSERT(!requirement->capability != !requirement->control);
+    if (requirement->capability) {
+        bv_capability_emit(emit, key, requirement->capability);
+    } else {
+        bv_control_emit(emit, key, requirement->control);
     }
 }
 
@@ -95,12 +95,8 @@ void bv_verdict_meet(const struct bv_verdict *best, const struct bv_verdict *cei
 /* A fixed buffer that a backend filled: terminated whatever it did, then cleaned. */
 static void settle_text(char *text, size_t size)
 {
-    char copy[256];
-    BV_ASSERT(size <= sizeof(copy));
-    memcpy(copy, text, size);
-    copy[size - 1] = '\0';
-    memset(text, 0, size);
-    bv_text_clean(text, size, copy);
+    text[size - 1] = '\0';
+    bv_utf8_clean(text);
 }
 
 static void make_unsupported(struct bv_verdict *verdict, const char *why)

@@ -3,7 +3,7 @@
 
 #include <bvisor/backend.h>
 
-#include <jansson.h>
+#include "canon/emit.h"
 
 /* What a verdict is worth, without its texts. Ordered componentwise: by strength of enforcement and by inclusion of evidence. */
 struct grade {
@@ -41,9 +41,13 @@ void bv_support_offer(const struct bv_backend_ops *ops, void *context,
                       enum bv_dimension dimension, struct bv_offer *ret_offer);
 
 /* Sets of claims, sorted by name. */
+void bv_claims_emit(struct bv_emit *emit, const char *key, uint32_t claims);
 json_t *bv_claims_to_json(uint32_t claims); /* NULL: out of memory */
 void bv_claims_text(uint32_t claims, char *text,
                     size_t size); /* "a, b"; "none" for the empty set */
 
+/* As in the spec. */
+void bv_requirement_emit(struct bv_emit *emit, const char *key,
+                         const struct bv_requirement *requirement);
 json_t *bv_requirement_to_json(
     const struct bv_requirement *requirement); /* as in the spec; NULL: out of memory */

@@ -117,12 +117,12 @@ static void tell_early_death(struct init *init, int status)
     struct launch *launch = init->launch;
     const struct bv_status_message message = {
         .type = BV_MSG_FAILED,
-        .stage = launch->at->stage,
+        .stage = launch->shared->stub.stage,
         .error = ECHILD,
-        .values = { launch->at->index, (uint64_t)(unsigned)status },
+        .values = { launch->shared->stub.index, (uint64_t)(unsigned)status },
     };
 
-    if (__atomic_load_n(&launch->at->state, __ATOMIC_ACQUIRE) != PROGRESS_REPORTED) {
+    if (__atomic_load_n(&launch->shared->stub.state, __ATOMIC_ACQUIRE) != PROGRESS_REPORTED) {
         (void)bv_tell(launch, &message, -1);
     }
     raw_exit(1);
@@ -263,7 +263,7 @@ static void tell_execed(struct init *init)
     }
     raw_close(init->exec_fd);
     init->exec_fd = -1;
-    if (__atomic_load_n(&launch->at->state, __ATOMIC_ACQUIRE) != PROGRESS_EXECING) {
+    if (__atomic_load_n(&launch->shared->stub.state, __ATOMIC_ACQUIRE) != PROGRESS_EXECING) {
         return;
     }
     init->execed = true;
@@ -312,7 +312,7 @@ static void on_control(struct init *init)
 {
     uint8_t bytes[BV_STATUS_BYTES];
     struct bv_status_message message;
-    long got = raw_call(SYS_recvfrom, init->launch->frame.control_fd, bytes, sizeof(bytes),
+    long got = raw_call(SYS_recvfrom, init->launch->control_fd, bytes, sizeof(bytes),
                         (unsigned)(MSG_DONTWAIT | MSG_TRUNC), NULL, NULL);
 
     if (got == -EAGAIN || got == -EINTR) {
@@ -360,7 +360,7 @@ static _Noreturn void loop(struct init *init)
     for (;;) {
         struct pollfd fds[] = {
             { .fd = init->timer_fd, .events = POLLIN },
-            { .fd = frame->control_fd, .events = POLLIN },
+            { .fd = init->launch->control_fd, .events = POLLIN },
             { .fd = init->exec_fd, .events = POLLIN },
             { .fd = init->signal_fd, .events = POLLIN },
             { .fd = polls_oom ? frame->oom_fd : -1, .events = POLLPRI },
@@ -410,7 +410,7 @@ static int settle(struct init *init)
     int keep[] = { 0,
                    1,
                    2,
-                   frame->control_fd,
+                   launch->control_fd,
                    frame->cpu_fd,
                    frame->oom_fd,
                    launch->proc_fd,
@@ -447,11 +447,17 @@ static int open_clocks(struct init *init)
     return init->signal_fd < 0 ? init->signal_fd : 0;
 }
 
-/* fork without the page tables of a fat process: this one has a few dozen pages. */
+/* fork without the page tables of a fat process: this one has a few dozen pages. Pid 2, also when
+ * trial.c used numbers up (clone3(2), set_tid). */
 static int make_workload(struct init *init)
 {
     struct launch *launch = init->launch;
-    struct clone_args args = { .exit_signal = SIGCHLD };
+    const int32_t pid = 2;
+    struct clone_args args = {
+        .exit_signal = SIGCHLD,
+        .set_tid = (uint64_t)(uintptr_t)&pid,
+        .set_tid_size = 1,
+    };
     int ends[2];
     long result = raw_call(SYS_pipe2, ends, O_CLOEXEC | O_NONBLOCK);
 
@@ -462,7 +468,6 @@ static int make_workload(struct init *init)
         args.flags = CLONE_INTO_CGROUP;
         args.cgroup = (uint32_t)launch->frame.leaf_fd;
     }
-    launch->birth_nanos = raw_now_nanos();
     launch->workload = raw_clone3(&args);
     if (launch->workload == 0) {
         raw_close(ends[0]);
@@ -479,6 +484,7 @@ _Noreturn void bv_workload_main(struct launch *launch)
     const struct bv_frame *frame = &launch->frame;
     long result;
 
+    launch->at = &launch->shared->stub;
     if (bv_workload_steps(launch) == 0) {
         launch->at->stage = BV_STAGE_EXEC;
         launch->at->index = 0;
@@ -506,6 +512,64 @@ static int prepare(struct init *init)
     return result < 0 ? (int)result : open_clocks(init);
 }
 
+/* Everything that needs no frame, then the wait for one. */
+static void get_ready(struct init *init)
+{
+    struct launch *launch = init->launch;
+    struct bv_status_message message;
+    int result;
+
+    if (bv_prepare_steps(launch) < 0) {
+        raw_exit(1);
+    }
+    result = prepare(init);
+    if (result < 0) {
+        give_up(init, BV_STAGE_TIMER, result);
+    }
+    bv_try_in_init(launch, &message);
+    result = bv_tell(launch, &message, -1);
+    launch->at->stage = BV_STAGE_FRAME;
+    if (result == 0) {
+        result = bv_receive_frame(launch);
+    }
+    if (result == -ECANCELED) {
+        raw_exit(0);
+    }
+    if (result == 0) {
+        result = bv_open_frame(launch);
+    }
+    if (result < 0) {
+        give_up(init, BV_STAGE_FRAME, result);
+    }
+}
+
+/* The stub takes its privileges away while this process mounts; both are needed for a root. */
+static void build(struct init *init)
+{
+    struct launch *launch = init->launch;
+    int result = bv_step_landlock_make(launch);
+
+    if (result < 0) {
+        give_up(init, BV_STAGE_LANDLOCK, result);
+    }
+    result = make_workload(init);
+    if (result < 0) {
+        give_up(init, BV_STAGE_CLONE_WORKLOAD, result);
+    }
+    if (bv_root_steps(launch) < 0) {
+        raw_exit(1);
+    }
+    result = bv_sample_init(&init->sampler, launch);
+    if (result == 0) {
+        result = settle(init);
+    }
+    if (result < 0) {
+        give_up(init, BV_STAGE_INIT_LOOP, result);
+    }
+    launch->birth_nanos = raw_now_nanos();
+    bv_root_is_ready(launch);
+}
+
 _Noreturn void bv_init_main(struct launch *launch)
 {
     struct init init = {
@@ -517,26 +581,9 @@ _Noreturn void bv_init_main(struct launch *launch)
         .oom_due = NEVER,
     };
     const struct bv_frame *frame = &launch->frame;
-    int result;
 
-    if (bv_init_steps(launch) < 0) {
-        raw_exit(1);
-    }
-    result = prepare(&init);
-    if (result < 0) {
-        give_up(&init, BV_STAGE_TIMER, result);
-    }
-    result = make_workload(&init);
-    if (result < 0) {
-        give_up(&init, BV_STAGE_CLONE_WORKLOAD, result);
-    }
-    result = bv_sample_init(&init.sampler, launch);
-    if (result == 0) {
-        result = settle(&init);
-    }
-    if (result < 0) {
-        give_up(&init, BV_STAGE_INIT_LOOP, result);
-    }
+    get_ready(&init);
+    build(&init);
     init.wall_due = after(launch->birth_nanos, frame->wall_micros);
     init.cpu_due = frame->cpu_micros == UINT64_MAX ? NEVER : launch->birth_nanos;
     init.oom_due = frame->oom_account == BV_OOM_ACCOUNT_V1_CONTROL

@@ -15,26 +15,40 @@
 
 #define BV_LAUNCH_DEVICES 5
 
-/* Shared between init and the workload stub, so that init can say where a stub died that had no
- * time to say it itself. */
+/* Where a process of the launch is. The stub's is shared with init, so that init can say where a
+ * stub died that had no time to say it itself. */
 enum progress_state { PROGRESS_SETUP = 0, PROGRESS_EXECING = 1, PROGRESS_REPORTED = 2 };
 struct progress {
     uint32_t state; /* enum progress_state */
     uint32_t stage; /* enum bv_stage of the step at work */
     uint64_t index; /* of the item at work: mount, rule, ... */
 };
+struct shared { /* one page of init and what it forks */
+    struct progress stub;
+    uint32_t root_ready; /* futex: 1 once the fresh root is entered */
+    int64_t nproc[2];    /* trial.c */
+};
 
 struct launch {
     struct bv_frame frame;
     const uint8_t *bytes; /* the mapped frame; its strings lie here */
     size_t size;
-    struct progress *at;
+    struct progress *at;  /* of this process */
+    struct progress own;  /* the launcher's and init's */
+    struct shared *shared;
+    bool new_net;         /* a network namespace of its own: the supervisor's order */
+    bool full_map;        /* the caller is root: all ids are mapped */
+    uint32_t uid, gid;
+    int control_fd;       /* SEQPACKET; end of file on it is the lifeline */
+    int received[BV_FRAME_DESCRIPTORS_MAX]; /* what came with the frame, in its order */
+    uint32_t received_count;
     uint64_t nofile_soft, nofile_hard; /* as inherited */
     uint64_t page_bytes;
     /* Descriptors of init's set-up; -1 = none. */
     int tree_fds
         [BV_FRAME_MOUNTS_MAX]; /* detached clones of bind sources, by index of their mount */
     int device_fds[BV_LAUNCH_DEVICES];
+    int32_t supervisor;  /* pid in the host */
     int supervisor_fd;   /* pidfd: readable once the supervisor is dead */
     int root_fd;         /* the fresh root */
     int proc_fd;         /* init's own procfs: detached, never reachable by path */
@@ -56,21 +70,30 @@ struct step {
 
 /* Runs steps in order; the first that fails is reported to the supervisor and ends the row. */
 int bv_run_steps(struct launch *launch, const struct step *steps, size_t count);
-int bv_init_steps(struct launch *launch);
+/* steps.c: init's before it has a frame and after; the stub's before it has a root and after. */
+int bv_prepare_steps(struct launch *launch);
+int bv_root_steps(struct launch *launch);
 int bv_workload_steps(struct launch *launch);
 
-/* verify.c: maps the frame that the text names, checks seals, digest and every value. control_fd is
- * usable once frame.control_fd > 0. */
-int bv_open_frame(struct launch *launch, const char *fd_text);
+/* frame_in.c: waits for the frame and its descriptors. -ECANCELED: the supervisor is gone, or wants no run. */
+int bv_receive_frame(struct launch *launch);
+/* verify.c: maps the frame, checks seals, digest and every value, puts received descriptors in the places of the frame. */
+int bv_open_frame(struct launch *launch);
 
 /* tell.c: one message to the supervisor. Never blocks and never raises SIGPIPE; fd -1 = no
  * descriptor with it. */
 int bv_tell(const struct launch *launch, const struct bv_status_message *message, int fd);
 void bv_tell_failed(const struct launch *launch, uint32_t stage, uint64_t index, int result);
 
+/* trial.c: tries what only some kernels and containers have. */
+void bv_try_in_init(struct launch *launch, struct bv_status_message *ret_message);
+int bv_try_listener(void);
+
 /* step_ns.c */
 /* In the launcher: everything up to init's first step; returns in the launcher only. */
 int bv_make_init(struct launch *launch);
+int bv_step_await_root(struct launch *launch);
+void bv_root_is_ready(struct launch *launch);
 int bv_step_hostname(struct launch *launch);
 int bv_step_cgroup_join(struct launch *launch);
 int bv_step_cgroup_ns(struct launch *launch);
@@ -89,6 +112,9 @@ int bv_step_cwd(struct launch *launch);
 int bv_make_place(struct launch *launch, const char *path, uint32_t mode, bool is_file);
 /* The directory that holds the last component of path, and that component. */
 int bv_make_parent(struct launch *launch, const char *path, const char **ret_name);
+/* Makes each directory of a host tree on the way to path a mount point, which nobody can rename or
+ * remove in here. */
+int bv_pin_parents(const struct launch *launch, const char *path);
 /* A mounted but unattached file system; options are pairs of key and value, ended by NULL. */
 int bv_make_fs(const char *type, const char *const *options, uint64_t attributes);
 int bv_own_device(struct launch *launch,
@@ -102,6 +128,8 @@ int bv_restrict_attached(struct launch *launch, int tree, const char *dest, uint
 int bv_step_signals(struct launch *launch);
 int bv_step_priorities(struct launch *launch);
 int bv_step_rlimits(struct launch *launch);
+int bv_step_nofile(struct launch *launch);
+int bv_step_user_limits(struct launch *launch);
 int bv_step_descriptors(struct launch *launch);
 void bv_default_signals(void);
 int bv_close_all_but(int *fds, size_t count); /* sorts fds; negative ones are ignored */
@@ -110,7 +138,9 @@ int bv_fill_standard_fds(void);
 /* step_lock.c */
 int bv_step_credentials(struct launch *launch);
 int bv_step_no_new_privs(struct launch *launch);
-int bv_step_landlock_build(struct launch *launch);
+/* The empty ruleset is made before the stub, which shares it; its rules are added when the root is there. */
+int bv_step_landlock_make(struct launch *launch);
+int bv_step_landlock_rules(struct launch *launch);
 int bv_step_landlock(struct launch *launch);
 int bv_step_seccomp(struct launch *launch);
 /* Leaves the calling task only these capabilities (bits of the first 64), with an empty bounding

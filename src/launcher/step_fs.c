@@ -12,6 +12,7 @@
 
 #define MNT_DETACH 2 /* <linux/mount.h> lacks the flags of umount2 */
 #define NAME_BYTES 256
+#define PATH_BYTES 4096
 
 int bv_own_device(struct launch *launch, int fd)
 {
@@ -95,6 +96,62 @@ int bv_make_place(struct launch *launch, const char *path, uint32_t mode, bool i
     fd = open_or_make(launch, dir, name, mode, is_file);
     raw_close(dir);
     return fd;
+}
+
+static int is_mount_root(int fd)
+{
+    struct statx stx;
+    long result = raw_call(SYS_statx, fd, "", AT_EMPTY_PATH, STATX_TYPE, &stx);
+
+    if (result < 0) {
+        return (int)result;
+    }
+    if (!(stx.stx_attributes_mask & STATX_ATTR_MOUNT_ROOT)) {
+        return -ENOSYS;
+    }
+    return (stx.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
+}
+
+/* Puts the directory on itself, unless it is a mount already or of our own making. */
+static int pin(const struct launch *launch, int dir)
+{
+    int tree, result = is_own(launch, dir) ? 1 : is_mount_root(dir);
+
+    if (result != 0) {
+        return result < 0 ? result : 0;
+    }
+    tree = raw_clone_tree(dir, "");
+    result = tree < 0 ? tree : raw_move_mount(tree, dir);
+    if (tree >= 0) {
+        raw_close(tree);
+    }
+    return result;
+}
+
+int bv_pin_parents(const struct launch *launch, const char *path)
+{
+    char prefix[PATH_BYTES];
+    const char *slash = path;
+    int result = 0;
+
+    BV_ASSERT(path[0] == '/');
+    if (strlen(path) >= sizeof(prefix)) {
+        return -ENAMETOOLONG;
+    }
+    while (result == 0 && (slash = strchr(slash + 1, '/')) != NULL) {
+        size_t length = (size_t)(slash - path) - 1;
+        int dir;
+
+        memcpy(prefix, path + 1, length);
+        prefix[length] = '\0';
+        dir = raw_open_path(launch->root_fd, prefix, O_DIRECTORY);
+        if (dir < 0) {
+            return dir;
+        }
+        result = pin(launch, dir);
+        raw_close(dir);
+    }
+    return result;
 }
 
 int bv_make_fs(const char *type, const char *const *options, uint64_t attributes)

@@ -129,50 +129,128 @@ int bv_step_priorities(struct launch *launch)
     return result < 0 ? result : set_limit(RLIMIT_NICE, 0, 0);
 }
 
-int bv_step_rlimits(struct launch *launch)
+/* What the kernel counts per user and in every namespace above, the host's too, where the user has
+ * 128 instances in all by default: here it ends sooner (user_namespaces(7), /proc/sys/user). */
+int bv_step_user_limits(struct launch *launch)
 {
-    int result = set_limit(RLIMIT_NOFILE, launch->nofile_soft, launch->nofile_hard);
+    static const struct {
+        const char *path, *limit;
+    } limits[] = {
+        { "sys/user/max_inotify_instances", "64" },
+        { "sys/user/max_inotify_watches", "4096" },
+    };
+
+    for (size_t i = 0; i < BV_COUNT(limits); i++) {
+        long fd = raw_call(SYS_openat, launch->proc_fd, limits[i].path, O_WRONLY | O_CLOEXEC, 0);
+        long result = fd;
+
+        launch->at->index = (uint32_t)i;
+        if (fd >= 0) {
+            result = raw_call(SYS_write, (int)fd, limits[i].limit, strlen(limits[i].limit));
+            raw_close((int)fd);
+        }
+        if (result < 0 && result != -ENOENT) { /* a kernel without inotify */
+            return (int)result;
+        }
+    }
+    return 0;
+}
+
+static int set_limits(struct launch *launch, bool nofile)
+{
+    int result = 0;
 
     for (uint32_t i = 0; result == 0 && i < launch->frame.rlimit_count; i++) {
         const struct bv_frame_rlimit *limit = &launch->frame.rlimits[i];
 
         launch->at->index = i;
-        result = set_limit(limit->resource, limit->soft, limit->hard);
+        if ((limit->resource == RLIMIT_NOFILE) == nofile) {
+            result = set_limit(limit->resource, limit->soft, limit->hard);
+        }
     }
     return result;
 }
 
-/* Kept descriptors hold their numbers since the supervisor's exec, so nothing of ours can have
- * landed on them. What stays besides them and the standard three closes itself at the exec. */
+int bv_step_rlimits(struct launch *launch)
+{
+    return set_limits(launch, false);
+}
+
+int bv_step_nofile(struct launch *launch)
+{
+    int result = set_limit(RLIMIT_NOFILE, launch->nofile_soft, launch->nofile_hard);
+
+    return result < 0 ? result : set_limits(launch, true);
+}
+
+static bool is_kept_number(const struct bv_frame *frame, long fd)
+{
+    for (uint32_t i = 0; i < frame->keep_count; i++) {
+        if (frame->keep[i].number == fd) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Moves a descriptor off the numbers at which the workload is to find its own. What the kernel
+ * hands out on the way is one of those numbers, and is overwritten with the rest of them. */
+static int move_off(const struct bv_frame *frame, int *fd)
+{
+    long at = *fd;
+
+    while (at >= 0 && is_kept_number(frame, at)) {
+        at = raw_call(SYS_fcntl, *fd, F_DUPFD_CLOEXEC, at + 1);
+    }
+    if (at >= 0) {
+        *fd = (int)at;
+    }
+    return at >= 0 || *fd < 0 ? 0 : (int)at;
+}
+
+static int clear_numbers(struct launch *launch)
+{
+    struct bv_frame *frame = &launch->frame;
+    int *ours[] = { &launch->control_fd, &launch->exec_fd,   &launch->ruleset_fd,
+                    &frame->stdin_fd,    &frame->stdout_fd, &frame->stderr_fd };
+    int result = 0;
+
+    for (size_t i = 0; result == 0 && i < BV_COUNT(ours); i++) {
+        result = move_off(frame, ours[i]);
+    }
+    for (uint32_t i = 0; result == 0 && i < frame->keep_count; i++) {
+        launch->at->index = i;
+        result = move_off(frame, &frame->keep[i].fd);
+    }
+    return result;
+}
+
+/* Descriptors came under whatever numbers were free. What stays besides the standard three and the
+ * kept ones closes itself at the exec. */
 int bv_step_descriptors(struct launch *launch)
 {
     const struct bv_frame *frame = &launch->frame;
+    int stay[BV_FRAME_KEEP_MAX + 6] = { 0, 1, 2 };
+    size_t count = 3;
+    long result = clear_numbers(launch);
     const int sources[3] = { frame->stdin_fd, frame->stdout_fd, frame->stderr_fd };
-    int stay[BV_FRAME_KEEP_MAX + 6] = {
-        0, 1, 2, frame->control_fd, launch->exec_fd, launch->ruleset_fd
-    };
-    size_t count = 6;
 
-    for (int fd = 0; fd < 3; fd++) {
-        long result = raw_call(SYS_dup3, sources[fd], fd, 0);
-
-        if (result < 0) {
-            return (int)result;
-        }
+    for (int fd = 0; result >= 0 && fd < 3; fd++) {
+        result = raw_call(SYS_dup3, sources[fd], fd, 0);
     }
-    for (uint32_t i = 0; i < frame->keep_count; i++) {
-        long result = raw_call(SYS_fcntl, frame->keep[i], F_SETFD, 0L);
-
+    for (uint32_t i = 0; result >= 0 && i < frame->keep_count; i++) {
         launch->at->index = i;
-        if (result < 0) {
-            return (int)result;
-        }
-        stay[count++] = frame->keep[i];
+        result = raw_call(SYS_dup3, frame->keep[i].fd, frame->keep[i].number, 0);
+        stay[count++] = frame->keep[i].number;
     }
+    if (result < 0) {
+        return (int)result;
+    }
+    stay[count++] = launch->control_fd;
+    stay[count++] = launch->exec_fd;
+    stay[count++] = launch->ruleset_fd;
     BV_ASSERT(count <= BV_COUNT(stay));
-    if (raw_call(SYS_fcntl, frame->control_fd, F_SETFD, (long)FD_CLOEXEC) < 0) {
-        return -EBADF;
-    }
     launch->proc_fd = -1;
-    return bv_close_all_but(stay, count);
+    result = raw_call(SYS_fcntl, launch->control_fd, F_SETFD, (long)FD_CLOEXEC);
+    return result < 0 ? (int)result : bv_close_all_but(stay, count);
 }

@@ -1,8 +1,8 @@
 /* launcher/step_lock.c - what the workload loses for good: capabilities, the way back to them,
  * files, system calls.
  *
- * Privileges go first, because Landlock and seccomp need none once no_new_privs is set; seccomp is
- * last, because every earlier step uses calls that it refuses. The masks, rules and the program
+ * Privileges go first, because Landlock and seccomp need none once no_new_privs is set; Landlock is
+ * last, because its rules name the finished root. The masks, rules and the program
  * come ready-made in the frame: there is no policy here. Specified by LINUX.md 1 and 3. */
 #include "launcher/launcher.h"
 
@@ -98,9 +98,7 @@ int bv_step_no_new_privs(struct launch *launch)
     return control(PR_SET_NO_NEW_PRIVS, 1, 0);
 }
 
-/* Built with init's rights: a rule names a mount that init made, and whether the workload may walk
- * there is the file system's business. */
-int bv_step_landlock_build(struct launch *launch)
+int bv_step_landlock_make(struct launch *launch)
 {
     const struct bv_frame *frame = &launch->frame;
     const struct landlock_ruleset_attr attr = {
@@ -109,12 +107,18 @@ int bv_step_landlock_build(struct launch *launch)
         .scoped = frame->landlock_scoped,
     };
 
-    launch->ruleset_fd = -1;
     if (!(frame->flags & BV_FRAME_LANDLOCK)) {
         return 0;
     }
     launch->ruleset_fd = (int)raw_call(SYS_landlock_create_ruleset, &attr, sizeof(attr), 0u);
-    for (uint32_t i = 0; launch->ruleset_fd >= 0 && i < frame->rule_count; i++) {
+    return launch->ruleset_fd < 0 ? launch->ruleset_fd : 0;
+}
+
+int bv_step_landlock_rules(struct launch *launch)
+{
+    const struct bv_frame *frame = &launch->frame;
+
+    for (uint32_t i = 0; i < frame->rule_count; i++) { /* verify.c: none without Landlock */
         struct landlock_path_beneath_attr rule = { .allowed_access = frame->rules[i].access };
         int result;
 
@@ -130,7 +134,7 @@ int bv_step_landlock_build(struct launch *launch)
             return result;
         }
     }
-    return launch->ruleset_fd < 0 ? launch->ruleset_fd : 0;
+    return 0;
 }
 
 int bv_step_landlock(struct launch *launch)

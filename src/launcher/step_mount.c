@@ -132,18 +132,18 @@ int bv_step_open_sources(struct launch *launch)
     return result < 0 ? result : 0;
 }
 
-static int make_proc(uint64_t attributes)
+static int make_proc(const char *const *options, uint64_t attributes)
 {
-    static const char *const options[] = { "subset", "pid", NULL };
-
     return bv_make_fs("proc", options, ALWAYS_SET | MOUNT_ATTR_NOEXEC | attributes);
 }
 
 /* Init's own, never attached: paths cannot reach it, and it is gone with its descriptor. Writable
- * for oom_score_adj. */
+ * for oom_score_adj, and whole for sys/user. */
 int bv_step_open_proc(struct launch *launch)
 {
-    launch->proc_fd = make_proc(0);
+    static const char *const options[] = { NULL };
+
+    launch->proc_fd = make_proc(options, 0);
     return launch->proc_fd < 0 ? launch->proc_fd : 0;
 }
 
@@ -316,19 +316,21 @@ static int make_directory(struct launch *launch, const struct bv_frame_mount *mo
 static int attach_mount(struct launch *launch, uint32_t index)
 {
     const struct bv_frame_mount *mount = &launch->frame.mounts[index];
+    static const char *const pids_only[] = { "subset", "pid", NULL };
     int place, tree = launch->tree_fds[index];
 
     launch->at->stage = BV_STAGE_MOUNT_DEST;
     switch ((enum bv_frame_mount_kind)mount->kind) {
     case BV_MOUNT_BIND:
         launch->tree_fds[index] = -1;
-        place = place_of(launch, mount);
+        place = mount->flags & BV_MOUNT_PIN ? bv_pin_parents(launch, mount->dest) : 0;
+        place = place < 0 ? place : place_of(launch, mount);
         return attach(launch, tree, place, mount->dest, attributes_of(mount));
     case BV_MOUNT_TMPFS: return attach_tmpfs(launch, mount);
     case BV_MOUNT_PROC:
         place = place_of(launch, mount);
         launch->at->stage = BV_STAGE_MOUNT_PROC;
-        return place < 0 ? place : attach(launch, make_proc(MOUNT_ATTR_RDONLY), place, NULL, 0);
+        return place < 0 ? place : attach(launch, make_proc(pids_only, MOUNT_ATTR_RDONLY), place, NULL, 0);
     case BV_MOUNT_DEV: return attach_dev(launch, mount);
     case BV_MOUNT_SYMLINK: return make_link(launch, mount);
     case BV_MOUNT_DIR: return make_directory(launch, mount);

@@ -9,6 +9,8 @@
 #include "launcher/raw.h"
 #include "launcher/text.h"
 
+#include <linux/futex.h>
+
 static int write_all(int fd, const char *text, size_t length)
 {
     long written = raw_call(SYS_write, fd, text, length);
@@ -49,11 +51,11 @@ static struct text identity_map(uint64_t first, uint64_t count)
 
 /* The kernel takes a one-id gid map of an unprivileged writer only after setgroups is denied for
  * good. */
-static int write_id_maps(const struct bv_frame *frame, int pid)
+static int write_id_maps(const struct launch *launch, int pid)
 {
-    bool full = (frame->flags & BV_FRAME_FULL_ID_MAP) != 0;
-    struct text uids = full ? identity_map(0, UINT32_MAX) : identity_map(frame->uid, 1);
-    struct text gids = full ? identity_map(0, UINT32_MAX) : identity_map(frame->gid, 1);
+    bool full = launch->full_map;
+    struct text uids = full ? identity_map(0, UINT32_MAX) : identity_map(launch->uid, 1);
+    struct text gids = full ? identity_map(0, UINT32_MAX) : identity_map(launch->gid, 1);
     int result = full ? 0 : write_proc(pid, "setgroups", "deny");
 
     if (result == 0) {
@@ -85,7 +87,7 @@ static int admit_init(struct launch *launch, int pid, int pidfd, int gate)
     int result;
 
     launch->at->stage = BV_STAGE_ID_MAP;
-    result = write_id_maps(&launch->frame, pid);
+    result = write_id_maps(launch, pid);
     if (result < 0) {
         return result;
     }
@@ -106,7 +108,7 @@ int bv_make_init(struct launch *launch)
     };
 
     launch->at->stage = BV_STAGE_CLONE_INIT;
-    if (launch->frame.flags & BV_FRAME_NEW_NET) {
+    if (launch->new_net) {
         args.flags |= CLONE_NEWNET;
     }
     pid = (int)raw_call(SYS_pipe2, gate, O_CLOEXEC);
@@ -149,6 +151,23 @@ int bv_step_cgroup_ns(struct launch *launch)
 {
     (void)launch;
     return (int)raw_call(SYS_unshare, (unsigned long)CLONE_NEWCGROUP);
+}
+
+/* The stub waits here for init's mounts; a failed init ends it with the namespace. */
+int bv_step_await_root(struct launch *launch)
+{
+    uint32_t *ready = &launch->shared->root_ready;
+
+    while (__atomic_load_n(ready, __ATOMIC_ACQUIRE) == 0) {
+        (void)raw_call(SYS_futex, ready, FUTEX_WAIT, 0, NULL);
+    }
+    return 0;
+}
+
+void bv_root_is_ready(struct launch *launch)
+{
+    __atomic_store_n(&launch->shared->root_ready, 1, __ATOMIC_RELEASE);
+    (void)raw_call(SYS_futex, &launch->shared->root_ready, FUTEX_WAKE, 1);
 }
 
 /* No controlling terminal: TIOCSTI and /dev/tty have nothing to act on. */

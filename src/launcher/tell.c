@@ -32,7 +32,7 @@ int bv_tell(const struct launch *launch, const struct bv_status_message *message
         msg.msg_controllen = sizeof(control.space);
     }
     do {
-        sent = raw_call(SYS_sendmsg, launch->frame.control_fd, &msg,
+        sent = raw_call(SYS_sendmsg, launch->control_fd, &msg,
                         (unsigned)(MSG_NOSIGNAL | MSG_DONTWAIT));
     } while (sent == -EINTR);
     return sent < 0 ? (int)sent : sent == BV_STATUS_BYTES ? 0 : -EMSGSIZE;

@@ -18,24 +18,8 @@
     (BV_FRAME_NEW_NET | BV_FRAME_FULL_ID_MAP | BV_FRAME_LANDLOCK | BV_FRAME_LISTENER |             \
      BV_FRAME_CANARIES | BV_FRAME_SAMPLE_CPU | BV_FRAME_SAMPLE_TASKS | BV_FRAME_SAMPLE_HANDLES |   \
      BV_FRAME_SAMPLE_STORAGE | BV_FRAME_SCRIPT)
-#define ALL_MOUNT_FLAGS (BV_MOUNT_RDONLY | BV_MOUNT_NOEXEC | BV_MOUNT_IS_FILE | BV_MOUNT_SHM)
-
-static bool parse_fd(const char *text, int *ret_fd)
-{
-    int fd = 0;
-
-    if (text[0] == '\0' || strlen(text) > 9) {
-        return false;
-    }
-    for (const char *c = text; *c; c++) {
-        if (*c < '0' || *c > '9') {
-            return false;
-        }
-        fd = fd * 10 + (*c - '0');
-    }
-    *ret_fd = fd;
-    return fd >= LOWEST_FD;
-}
+#define ALL_MOUNT_FLAGS                                                                            \
+    (BV_MOUNT_RDONLY | BV_MOUNT_NOEXEC | BV_MOUNT_IS_FILE | BV_MOUNT_SHM | BV_MOUNT_PIN)
 
 /* Absolute, no empty, "." or ".." component, no slash at the end unless it is the root itself. */
 static bool path_is_normal(const char *path)
@@ -60,33 +44,33 @@ static bool path_is_normal(const char *path)
     return true;
 }
 
-static bool fd_is_named(int32_t fd)
+/* Puts the number of a received descriptor in the place that the frame names; each is named once. */
+static bool take(const struct launch *launch, bool taken[BV_FRAME_DESCRIPTORS_MAX], int32_t *place)
 {
-    return fd >= LOWEST_FD;
+    if (*place < 1 || (uint32_t)*place >= launch->received_count || taken[*place]) {
+        return false;
+    }
+    taken[*place] = true;
+    *place = launch->received[*place];
+    return true;
 }
 
-static bool fd_is_optional(int32_t fd)
+static bool take_optional(const struct launch *launch, bool taken[BV_FRAME_DESCRIPTORS_MAX],
+                          int32_t *place)
 {
-    return fd == -1 || fd_is_named(fd);
+    return *place == -1 || take(launch, taken, place);
 }
 
-/* A kept descriptor goes to the workload: it must not be one of the supervisor's own. */
-static bool keep_is_valid(const struct bv_frame *f)
+static bool take_kept(struct launch *launch, bool taken[BV_FRAME_DESCRIPTORS_MAX])
 {
+    struct bv_frame *f = &launch->frame;
+
     for (uint32_t i = 0; i < f->keep_count; i++) {
-        int32_t fd = f->keep[i];
-
-        if (!fd_is_named(fd) || fd == f->control_fd || fd == f->leaf_fd || fd == f->cpu_fd ||
-            fd == f->oom_fd) {
+        if (f->keep[i].number < LOWEST_FD || !take(launch, taken, &f->keep[i].fd)) {
             return false;
         }
-        for (uint32_t j = 0; j < f->task_fd_count; j++) {
-            if (fd == f->task_fds[j]) {
-                return false;
-            }
-        }
         for (uint32_t j = 0; j < i; j++) {
-            if (fd == f->keep[j]) {
+            if (f->keep[i].number == f->keep[j].number) {
                 return false;
             }
         }
@@ -94,27 +78,38 @@ static bool keep_is_valid(const struct bv_frame *f)
     return true;
 }
 
-static bool descriptors_are_valid(const struct bv_frame *f)
+/* Every descriptor that came is one that the frame names, and the other way round. */
+static bool take_descriptors(struct launch *launch)
 {
+    struct bv_frame *f = &launch->frame;
+    bool taken[BV_FRAME_DESCRIPTORS_MAX] = { true };
+
+    if (!take(launch, taken, &f->stdin_fd) || !take(launch, taken, &f->stdout_fd) ||
+        !take(launch, taken, &f->stderr_fd) || !take_optional(launch, taken, &f->leaf_fd) ||
+        !take_optional(launch, taken, &f->cpu_fd) || !take_optional(launch, taken, &f->oom_fd) ||
+        !take_kept(launch, taken)) {
+        return false;
+    }
     for (uint32_t i = 0; i < f->task_fd_count; i++) {
-        if (!fd_is_named(f->task_fds[i])) {
+        if (!take(launch, taken, &f->task_fds[i])) {
             return false;
         }
     }
-    return fd_is_named(f->control_fd) && fd_is_named(f->stdin_fd) && fd_is_named(f->stdout_fd) &&
-           fd_is_named(f->stderr_fd) && f->control_fd != f->stdin_fd &&
-           f->control_fd != f->stdout_fd && f->control_fd != f->stderr_fd &&
-           fd_is_optional(f->leaf_fd) && fd_is_optional(f->cpu_fd) && fd_is_optional(f->oom_fd) &&
-           (f->cpu_fd >= 0) == (f->cpu_account != BV_CPU_ACCOUNT_NONE) &&
+    for (uint32_t i = 0; i < launch->received_count; i++) {
+        if (!taken[i]) {
+            return false;
+        }
+    }
+    return (f->cpu_fd >= 0) == (f->cpu_account != BV_CPU_ACCOUNT_NONE) &&
            (f->oom_fd >= 0) == (f->oom_account != BV_OOM_ACCOUNT_NONE) &&
-           f->cpu_account <= BV_CPU_ACCOUNT_V2_STAT && f->oom_account <= BV_OOM_ACCOUNT_V2_EVENTS &&
-           keep_is_valid(f);
+           f->cpu_account <= BV_CPU_ACCOUNT_V2_STAT && f->oom_account <= BV_OOM_ACCOUNT_V2_EVENTS;
 }
 
 static bool mount_is_valid(const struct bv_frame_mount *mount, bool has_temp)
 {
     if (!path_is_normal(mount->dest) || mount->dest[1] == '\0' ||
         (mount->flags & ~ALL_MOUNT_FLAGS) != 0 ||
+        ((mount->flags & BV_MOUNT_PIN) && mount->kind != BV_MOUNT_BIND) ||
         ((mount->flags & BV_MOUNT_SHM) && (mount->kind != BV_MOUNT_DEV || !has_temp))) {
         return false;
     }
@@ -148,6 +143,16 @@ static bool mounts_are_valid(const struct bv_frame *f)
            (temps == 1 || !(f->flags & BV_FRAME_SAMPLE_STORAGE));
 }
 
+/* The namespaces were made before there was a frame: they must be those that it asks for. */
+static bool fits_init(const struct launch *launch)
+{
+    const struct bv_frame *f = &launch->frame;
+
+    return launch->new_net == ((f->flags & BV_FRAME_NEW_NET) != 0) &&
+           launch->full_map == ((f->flags & BV_FRAME_FULL_ID_MAP) != 0) && f->uid == launch->uid &&
+           f->gid == launch->gid && f->supervisor_pid == launch->supervisor;
+}
+
 static bool frame_is_valid(const struct bv_frame *f)
 {
     for (uint32_t i = 0; i < f->rule_count; i++) {
@@ -155,24 +160,20 @@ static bool frame_is_valid(const struct bv_frame *f)
             return false;
         }
     }
-    return (f->flags & ~ALL_FLAGS) == 0 && f->uid != UINT32_MAX && f->gid != UINT32_MAX &&
-           f->cpu_count > 0 && f->hostname[0] != '\0' && strlen(f->hostname) <= HOSTNAME_MAX &&
+    return (f->flags & ~ALL_FLAGS) == 0 && f->cpu_count > 0 && f->hostname[0] != '\0' && strlen(f->hostname) <= HOSTNAME_MAX &&
            path_is_normal(f->exec_path) && path_is_normal(f->cwd) && f->arg_count > 0 &&
            f->canaries >> (BV_CANARY_COUNT - 1) <= 1 &&
            (f->rule_count == 0 || (f->flags & BV_FRAME_LANDLOCK)) &&
            (f->bpf_count > 0 || !(f->flags & BV_FRAME_LISTENER)) && mounts_are_valid(f);
 }
 
-int bv_open_frame(struct launch *launch, const char *fd_text)
+int bv_open_frame(struct launch *launch)
 {
+    const int fd = launch->received[0];
     struct stat st;
-    long seals;
-    int fd, error;
+    int error;
+    long seals = raw_call(SYS_fcntl, fd, F_GET_SEALS, 0L);
 
-    if (!parse_fd(fd_text, &fd)) {
-        return -EINVAL;
-    }
-    seals = raw_call(SYS_fcntl, fd, F_GET_SEALS, 0L);
     if (seals < 0) {
         return (int)seals;
     }
@@ -189,11 +190,9 @@ int bv_open_frame(struct launch *launch, const char *fd_text)
     raw_close(fd);
     launch->size = (size_t)st.st_size;
     if (!bv_frame_decode(launch->bytes, launch->size, &launch->frame)) {
-        launch->frame.control_fd = -1; /* perhaps half written: nobody can be told */
         return -EBADMSG;
     }
-    if (!descriptors_are_valid(&launch->frame) || !frame_is_valid(&launch->frame)) {
-        return -EINVAL;
-    }
-    return 0;
+    return fits_init(launch) && frame_is_valid(&launch->frame) && take_descriptors(launch)
+               ? 0
+               : -EINVAL;
 }

@@ -32,6 +32,10 @@ static const struct field VALUES[] = {
 };
 
 static const struct field ITEM_FD[] = { { 0, 4 } };
+static const struct field ITEM_KEEP[] = {
+    { offsetof(struct bv_frame_keep, number), 4 },
+    { offsetof(struct bv_frame_keep, fd), 4 },
+};
 static const struct field ITEM_TEXT[] = { { 0, 0 } };
 static const struct field ITEM_MOUNT[] = {
     { offsetof(struct bv_frame_mount, kind), 4 },
@@ -74,8 +78,8 @@ static const struct list LISTS[] = {
       BV_FRAME_ARGS_MAX, ITEM_TEXT, BV_COUNT(ITEM_TEXT) },
     { offsetof(struct bv_frame, env_count), offsetof(struct bv_frame, env), sizeof(const char *),
       BV_FRAME_ENV_MAX, ITEM_TEXT, BV_COUNT(ITEM_TEXT) },
-    { offsetof(struct bv_frame, keep_count), offsetof(struct bv_frame, keep), sizeof(int32_t),
-      BV_FRAME_KEEP_MAX, ITEM_FD, BV_COUNT(ITEM_FD) },
+    { offsetof(struct bv_frame, keep_count), offsetof(struct bv_frame, keep),
+      sizeof(struct bv_frame_keep), BV_FRAME_KEEP_MAX, ITEM_KEEP, BV_COUNT(ITEM_KEEP) },
     { offsetof(struct bv_frame, mount_count), offsetof(struct bv_frame, mounts),
       sizeof(struct bv_frame_mount), BV_FRAME_MOUNTS_MAX, ITEM_MOUNT, BV_COUNT(ITEM_MOUNT) },
     { offsetof(struct bv_frame, rule_count), offsetof(struct bv_frame, rules),

@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define BV_FRAME_VERSION 1u
+#define BV_FRAME_VERSION 2u
 #define BV_FRAME_MAX_BYTES (4u << 20)
 #define BV_FRAME_MOUNTS_MAX 512
 #define BV_FRAME_RULES_MAX 512
@@ -33,6 +33,7 @@ enum bv_frame_mount_kind {
 #define BV_MOUNT_NOEXEC (1u << 1)
 #define BV_MOUNT_IS_FILE (1u << 2)
 #define BV_MOUNT_SHM (1u << 3) /* BV_MOUNT_DEV only */
+#define BV_MOUNT_PIN (1u << 4) /* BV_MOUNT_BIND only: no directory on the way to it may be renamed */
 
 struct bv_frame_mount {
     uint32_t kind, flags, mode;
@@ -40,6 +41,7 @@ struct bv_frame_mount {
     const char *source, *dest;
 };
 struct bv_frame_rule { uint64_t access; const char *path; };             /* Landlock path_beneath, path inside the new root */
+struct bv_frame_keep { int32_t number, fd; };                            /* number that the workload finds; fd as those of the frame */
 struct bv_frame_rlimit { uint32_t resource; uint64_t soft, hard; };
 struct bv_frame_insn { uint16_t code; uint8_t jt, jf; uint32_t k; };     /* as struct sock_filter */
 
@@ -65,8 +67,8 @@ struct bv_frame {
     uint64_t sample_interval_micros; /* upper bound between two samples while any is needed; 0 = never */
     uint64_t process_limit, handle_limit; /* limits that init must enforce by sampling; UINT64_MAX: none */
     uint32_t cpu_count;
-    /* Descriptor numbers, equal in supervisor and launcher; -1 = none. */
-    int32_t control_fd;              /* SEQPACKET; EOF on it is the lifeline */
+    /* Descriptors travel with BV_MSG_FRAME. Here are their places in that message, 0 being the frame itself; -1 = none. Init puts the
+     * numbers that it received in their stead. */
     int32_t stdin_fd, stdout_fd, stderr_fd;
     int32_t leaf_fd;                 /* cgroup v2 leaf directory for CLONE_INTO_CGROUP */
     int32_t task_fds[BV_FRAME_TASKS_MAX]; /* v1 `tasks` files: the workload writes 0 */
@@ -84,7 +86,7 @@ struct bv_frame {
     const char *hostname, *exec_path, *cwd;
     const char *args[BV_FRAME_ARGS_MAX + 1];  uint32_t arg_count;  /* argv[0] included; NULL-terminated when decoded */
     const char *env[BV_FRAME_ENV_MAX + 1];    uint32_t env_count;  /* "NAME=VALUE" */
-    int32_t keep[BV_FRAME_KEEP_MAX];          uint32_t keep_count;
+    struct bv_frame_keep keep[BV_FRAME_KEEP_MAX]; uint32_t keep_count;
     struct bv_frame_mount mounts[BV_FRAME_MOUNTS_MAX]; uint32_t mount_count; /* applied in this order */
     struct bv_frame_rule rules[BV_FRAME_RULES_MAX];    uint32_t rule_count;
     struct bv_frame_rlimit rlimits[BV_FRAME_RLIMITS_MAX]; uint32_t rlimit_count;

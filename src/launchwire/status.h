@@ -8,6 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "launchwire/frame.h"
+
 #define BV_STATUS_MAGIC 0x31535642u /* "BVS1" */
 #define BV_STATUS_BYTES 80u
 
@@ -21,12 +23,21 @@ enum bv_status_type { /* numbers are never reused */
     BV_MSG_LIMIT = 7,    /* init ended the tree: values[0] = enum bv_dimension, [1] = figure seen */
     BV_MSG_FIGURES = 8,  /* values: [0] valid set (enum bv_figure bits), [1..6] the figures in bit order, [7] longest gap between samples in us */
     BV_MSG_KILL = 9,     /* supervisor -> init: end the tree */
+    BV_MSG_READY = 10,   /* init waits for its frame; values by enum bv_trial, each a result of a try: 0, -errno or BV_NOT_TRIED */
+    BV_MSG_TRIED = 11,   /* the launcher's last word: values[0] = result of installing a seccomp listener */
+    BV_MSG_FRAME = 12,   /* supervisor -> init: the descriptors of the launch come along, the sealed frame first */
 };
 
 enum bv_figure { /* bit n of values[0] says that values[n + 1] was measured */
     BV_FIGURE_CPU_MICROS = 0, BV_FIGURE_TASKS_PEAK = 1, BV_FIGURE_HANDLES_PEAK = 2, BV_FIGURE_STORAGE_PEAK = 3, BV_FIGURE_SAMPLES = 4,
     BV_FIGURE_RSS_PEAK = 5, /* bytes: the largest sum of RSS seen (with SAMPLE_TASKS), at least the largest process that was reaped */
 };
+
+enum bv_trial { BV_TRIAL_OPEN_TREE = 0, BV_TRIAL_MOUNT_SETATTR = 1, BV_TRIAL_NPROC_USERNS = 2, BV_TRIAL_NPROC_BINDS = 3, BV_TRIAL_REMOUNT = 4 };
+#define BV_NOT_TRIED (-1000) /* as a result; no errno is as large */
+
+/* Descriptors that come with a frame: the frame itself, streams, leaf and accounts, tasks files, kept ones. */
+#define BV_FRAME_DESCRIPTORS_MAX (1 + 3 + 3 + BV_FRAME_TASKS_MAX + BV_FRAME_KEEP_MAX)
 
 #define BV_STAGE_TABLE(X) /* number, name: where a launch failed; numbers are never reused */ \
     X(1, FRAME, "reading the launch frame") X(2, CLONE_INIT, "creating the namespaces") X(3, ID_MAP, "mapping user and group ids") \
@@ -38,7 +49,7 @@ enum bv_figure { /* bit n of values[0] says that values[n + 1] was measured */
     X(18, DESCRIPTORS, "arranging descriptors") X(19, CREDENTIALS, "dropping privileges") X(20, NO_NEW_PRIVS, "setting no_new_privs") \
     X(21, LANDLOCK, "applying Landlock") X(22, SECCOMP, "installing the seccomp filter") X(23, CANARY, "running the canaries") \
     X(24, CWD, "entering the working directory") X(25, EXEC, "executing the workload") X(26, INIT_LOOP, "supervising in init") \
-    X(27, TIMER, "arming a timer")
+    X(27, TIMER, "arming a timer") X(28, LAUNCHER, "executing the launcher")
 
 enum bv_stage {
 #define BV_STAGE_ENUM(number, name, text) BV_STAGE_##name = number,

@@ -2,14 +2,15 @@
  * leases.h.
  *
  * Owns the locked memory of one run. A value is never copied out of it here, never compared with
- * anything and never part of a text: only references are. Specified by CONTRACT.md 3; the
- * datagram rule by LINUX.md 4 (sendto through one reaches host sockets). */
+ * anything and never part of a text: only references are. Specified by CONTRACT.md 3; which
+ * descriptors would carry more authority than the plan grants: LINUX.md 4. */
 #include "run/leases.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "base/check.h"
 #include "base/error.h"
@@ -28,30 +29,59 @@ static json_t *capability_of(const struct bv_plan *plan, enum bv_capability_kind
     return NULL;
 }
 
+/* Why a descriptor cannot be kept; NULL if it can. What is kept brings its own way out of the
+ * boundary: the mounts, the network namespace, the filter and, for metadata, Landlock hold what the
+ * workload opens, not what was opened before. */
+static const char *fault_of(const struct bv_sys *sys, const struct bv_intent *intent, int fd,
+                            const char **ret_remedy)
+{
+    struct bv_fd_facts facts;
+    char path[64];
+    if (sys->describe_fd(fd, &facts) < 0) {
+        *ret_remedy = "open it before the run";
+        return "is not open";
+    }
+    if (facts.is_directory) {
+        *ret_remedy = "grant the directory as a root, or expose it";
+        return "is a directory: '..' leads from it to every path of the host";
+    }
+    if (facts.is_path) {
+        *ret_remedy = "open the file for what is to be done with it";
+        return "was opened with O_PATH: it names a file of the host that no root grants";
+    }
+    if (facts.socket_domain == AF_UNIX && facts.socket_type == SOCK_DGRAM) {
+        *ret_remedy = "keep a stream or seqpacket socket instead";
+        return "is an AF_UNIX datagram socket: it reaches any socket of the host";
+    }
+    if (facts.socket_domain >= 0 && facts.socket_domain != AF_UNIX &&
+        intent->network != BV_NETWORK_ALLOW_ALL) {
+        *ret_remedy = "--net all, or a pipe or AF_UNIX stream to a program outside";
+        return "is a network socket, and the network is denied";
+    }
+    if (sys->fd_path(fd, path, sizeof(path)) >= 0 && strcmp(path, "anon_inode:[io_uring]") == 0) {
+        *ret_remedy = "none: a ring cannot be confined";
+        return "is an io_uring: the kernel makes its calls with the rights of who opened it";
+    }
+    return NULL;
+}
+
 enum bv_status bv_leases_check_fds(const struct bv_backend *backend, const struct bv_plan *plan,
                                    struct bv_refusal **refusal, struct bv_error *error)
 {
     const struct bv_intent *intent = bv_plan_intent(plan);
     enum bv_status status = BV_OK;
     for (size_t i = 0; i < intent->fd_count && status == BV_OK; i++) {
-        int answer = backend->sys->is_unix_datagram(intent->fds[i]);
-        if (answer == 0) {
-            continue;
-        }
-        char why[128];
+        const bool ours = backend->ops->owns_fd &&
+                          backend->ops->owns_fd(backend->context, intent->fds[i]);
         const char *remedy = "open it before the run";
-        if (answer > 0) {
-            (void)snprintf(
-                why, sizeof(why),
-                "descriptor %d is an AF_UNIX datagram socket: it reaches any socket of the host",
-                intent->fds[i]);
-            remedy = "keep a stream or seqpacket socket instead";
-        } else {
-            (void)snprintf(why, sizeof(why), "descriptor %d is not open", intent->fds[i]);
+        const char *fault = ours ? "is not open" : fault_of(backend->sys, intent, intent->fds[i], &remedy);
+        char why[128];
+        if (fault) {
+            (void)snprintf(why, sizeof(why), "descriptor %d %s", intent->fds[i], fault);
+            status = bv_refuse_item(refusal, BV_REFUSED_INVALID_POLICY, backend->ops->id,
+                                    bv_requirement_name(BV_REQ_INHERITED_FDS_ONLY),
+                                    capability_of(plan, BV_CAP_INHERITED_FDS), why, remedy, error);
         }
-        status = bv_refuse_item(refusal, BV_REFUSED_INVALID_POLICY, backend->ops->id,
-                                bv_requirement_name(BV_REQ_INHERITED_FDS_ONLY),
-                                capability_of(plan, BV_CAP_INHERITED_FDS), why, remedy, error);
     }
     return status;
 }

@@ -13,8 +13,9 @@ struct bv_leases {
     const char **values; /* one per env entry, NULL for literals; NULL without secrets */
 };
 
-/* Every kept descriptor must be open and no AF_UNIX datagram socket. Names all that are not:
- * *refusal is made or added to. BV_OK, BV_E_NOMEM. */
+/* Every kept descriptor must be open and no directory, path, AF_UNIX datagram socket or ring, nor,
+ * unless the network is granted, a network socket. Names all that are: *refusal is made or added
+ * to. BV_OK, BV_E_NOMEM. */
 BV_MUST_CHECK enum bv_status bv_leases_check_fds(const struct bv_backend *backend,
                                                  const struct bv_plan *plan,
                                                  struct bv_refusal **refusal,

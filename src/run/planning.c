@@ -75,12 +75,54 @@ enum bv_status bv_survey_machine(struct bv_survey *survey, struct bv_backend *ba
                                   : status;
 }
 
+/* What takes the backend longest needs nothing of the plan but this, and is begun before the workload is hashed. */
+static void prepare(struct bv_backend *backend, const struct bv_spec *spec)
+{
+    enum bv_network_policy network = BV_NETWORK_DENY_ALL;
+    for (size_t i = 0; i < spec->capability_count; i++) {
+        if (spec->capabilities[i].kind == BV_CAP_NETWORK) {
+            network = spec->capabilities[i].u.network.policy;
+        }
+    }
+    bv_backend_prepare(backend, network);
+}
+
+/* The planner's answer, and beside it what the machine's mounts say of the grants: an `unsupported`
+ * of theirs joins the planner's own and comes before what it would say later (CONTRACT.md 8). */
 static enum bv_status admit(struct bv_backend *backend, const struct bv_spec *spec,
                             const struct bv_survey *survey, struct bv_plan **ret_plan,
                             struct bv_refusal **ret_refusal, struct bv_error *error)
 {
-    return bv_plan_admit(backend->ops, backend->context, spec, &survey->identity, survey->facts,
-                         ret_plan, ret_refusal, error);
+    struct bv_plan *plan = NULL;
+    struct bv_refusal *refusal = NULL;
+    enum bv_status status = bv_plan_admit(backend->ops, backend->context, spec, &survey->identity,
+                                          survey->facts, &plan, &refusal, error);
+    if (status == BV_OK ||
+        (status == BV_E_REFUSED && bv_refusal_reason(refusal) >= BV_REFUSED_UNSUPPORTED)) {
+        bool joins = refusal && bv_refusal_reason(refusal) == BV_REFUSED_UNSUPPORTED;
+        struct bv_refusal *grants = joins ? refusal : NULL;
+        enum bv_status checked = bv_grants_check(backend, spec, 0, &grants, error);
+        if (checked != BV_OK) {
+            status = checked;
+            bv_refusal_free(joins ? NULL : grants);
+        } else if (grants && !joins) {
+            status = BV_E_REFUSED;
+            bv_refusal_free(refusal);
+            refusal = grants;
+        }
+    }
+    if (status != BV_OK) {
+        bv_plan_free(BV_TAKE(plan));
+    }
+    if (status != BV_E_REFUSED) {
+        bv_refusal_free(BV_TAKE(refusal));
+    }
+    if (status == BV_OK) {
+        *ret_plan = plan;
+    } else if (status == BV_E_REFUSED) {
+        *ret_refusal = refusal;
+    }
+    return status;
 }
 
 /* The workload cannot be taken. A contradictory policy is still said first (CONTRACT.md 8), so
@@ -140,6 +182,7 @@ enum bv_status bv_plan_create(struct bv_backend *backend, const struct bv_spec *
     if (!survey) {
         return bv_fail_nomem(error);
     }
+    prepare(backend, spec);
     status = bv_survey_workload(survey, backend, spec, error);
     if (status == BV_E_REFUSED) {
         return refuse_in_order(backend, spec, survey, ret_refusal, error);
@@ -227,6 +270,7 @@ static enum bv_status reload(struct bv_backend *backend, const struct bv_saved_p
     if (!survey) {
         return bv_fail_nomem(error);
     }
+    prepare(backend, saved->spec);
     status = bv_survey_workload(survey, backend, saved->spec, error);
     if (status == BV_E_REFUSED) {
         return bv_refuse_workload(backend, saved->spec, BV_REFUSED_PROFILE_DRIFT, &survey->problem,

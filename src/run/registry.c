@@ -61,6 +61,19 @@ enum bv_status bv_backend_new(const struct bv_backend_ops *ops, void *context,
         free(backend);
         return bv_fail_nomem(error);
     }
+    if (!bv_grants_init(&backend->grants)) {
+        bv_probe_memo_done(&backend->last_probe);
+        bv_digest_cache_done(&backend->digests);
+        free(backend);
+        return bv_fail_nomem(error);
+    }
+    if (!bv_attempts_init(&backend->attempts)) {
+        bv_grants_done(&backend->grants);
+        bv_probe_memo_done(&backend->last_probe);
+        bv_digest_cache_done(&backend->digests);
+        free(backend);
+        return bv_fail_nomem(error);
+    }
     backend->ops = ops;
     backend->context = context;
     backend->sys = &bv_sys_host;
@@ -79,6 +92,8 @@ void bv_backend_free(struct bv_backend *backend)
         return;
     }
     backend->ops->close(backend->context);
+    bv_attempts_done(&backend->attempts);
+    bv_grants_done(&backend->grants);
     bv_probe_memo_done(&backend->last_probe);
     bv_digest_cache_done(&backend->digests);
     free(backend);

@@ -23,7 +23,6 @@
 #include "run/planning.h"
 #include "run/refuse.h"
 
-#define ATTEMPT_BYTES 16 /* 128 random bits: never twice */
 #define STAMP_BYTES   40
 
 struct bv_run {
@@ -36,7 +35,7 @@ struct bv_run {
     void *state; /* the backend's run; NULL once closed */
     int cancel_fd;
     bool done, taken;
-    char attempt[2 * ATTEMPT_BYTES + 1];
+    char attempt[BV_ATTEMPT_TEXT_SIZE];
     char started_at[STAMP_BYTES], finished_at[STAMP_BYTES];
     char fault[300]; /* "" while all is well */
 };
@@ -56,16 +55,6 @@ static int stamp(const struct bv_sys *sys, char text[STAMP_BYTES])
     size_t n = strftime(text, STAMP_BYTES, "%Y-%m-%dT%H:%M:%S", &tm);
     (void)snprintf(text + n, STAMP_BYTES - n, ".%06ldZ", now.tv_nsec / 1000);
     return 0;
-}
-
-static int make_attempt(const struct bv_sys *sys, char text[2 * ATTEMPT_BYTES + 1])
-{
-    uint8_t bytes[ATTEMPT_BYTES];
-    int r = sys->random(bytes, sizeof(bytes));
-    for (size_t i = 0; r == 0 && i < sizeof(bytes); i++) {
-        (void)snprintf(text + 2 * i, 3, "%02x", bytes[i]);
-    }
-    return r;
 }
 
 /* The first fault is the one that the report names. */
@@ -144,16 +133,20 @@ static enum bv_status check_drift(struct bv_run *run, uint64_t max_age_micros,
 }
 
 /* All that must hold before anything is started, in this order: kept descriptors first, because
- * what is opened here takes free numbers. BV_E_REFUSED with *refusal set, which the caller gives
+ * what is opened here takes free numbers; then the granted trees. BV_E_REFUSED with *refusal set, which the caller gives
  * on. */
 static enum bv_status check_start(struct bv_run *run, const struct bv_run_options *options,
                                   struct bv_refusal **refusal, struct bv_error *error)
 {
     const struct bv_spec *spec = bv_plan_spec(run->plan);
     enum bv_status status = bv_leases_check_fds(run->backend, run->plan, refusal, error);
+    if (status == BV_OK && !*refusal) {
+        status = bv_grants_check(run->backend, spec, options->probe_max_age_micros, refusal, error);
+    }
     if (status != BV_OK || *refusal) {
         return status;
     }
+    bv_backend_prepare(run->backend, bv_plan_intent(run->plan)->network);
     status = bv_survey_workload(run->survey, run->backend, spec, error);
     if (status == BV_E_REFUSED) {
         status = bv_refuse_workload(run->backend, spec, BV_REFUSED_PROFILE_DRIFT,
@@ -182,7 +175,7 @@ static enum bv_status prepare(struct bv_run *run, const struct bv_run_options *o
     if (run->cancel_fd < 0) {
         return bv_fail_sys(error, "start", run->cancel_fd, "making the cancel event");
     }
-    int r = make_attempt(sys, run->attempt);
+    int r = bv_attempts_take(run->backend, bv_plan_intent(run->plan)->network, run->attempt);
     r = r == 0 ? stamp(sys, run->started_at) : r;
     if (r < 0) {
         return bv_fail_sys(error, "start", r, "making the attempt's id and time");

@@ -222,25 +222,30 @@ static int sys_is_open(int fd)
     return r < 0 ? r : 0;
 }
 
-static int sys_is_unix_datagram(int fd)
+/* getsockopt() answers EBADF for an O_PATH descriptor although it is open; F_GETFL does not. */
+static int sys_describe_fd(int fd, struct bv_fd_facts *ret_facts)
 {
-    int saved = errno;
-    int domain = 0, type = 0;
+    int saved = errno, domain = -1, type = -1;
+    int flags = result_of(saved, fcntl(fd, F_GETFL));
+    if (flags < 0) {
+        return flags;
+    }
+    struct stat st;
+    int r = sys_fstat(fd, &st);
     socklen_t size = sizeof(domain);
-    int r = result_of(saved, getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size));
-    if (r == -ENOTSOCK) {
-        return 0;
-    }
-    if (r == 0) {
+    if (r == 0 && S_ISSOCK(st.st_mode) && !(flags & O_PATH)) {
+        r = result_of(saved, getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size));
         size = sizeof(type);
-        r = result_of(saved, getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size));
+        r = r < 0 ? r : result_of(saved, getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size));
     }
-    /* An O_PATH descriptor answers EBADF to getsockopt() although it is open; it is no socket
-     * that could be used. */
-    if (r == -EBADF && sys_is_open(fd) == 0) {
-        return 0;
+    if (r < 0) {
+        return r;
     }
-    return r < 0 ? r : (domain == AF_UNIX && type == SOCK_DGRAM);
+    *ret_facts = (struct bv_fd_facts){ .is_path = (flags & O_PATH) != 0,
+                                       .is_directory = S_ISDIR(st.st_mode),
+                                       .socket_domain = domain,
+                                       .socket_type = type };
+    return 0;
 }
 
 static int sys_event_new(void)
@@ -301,7 +306,8 @@ static uint64_t sys_boot_micros(void)
 {
     struct timespec now = { 0 };
     int saved = errno;
-    (void)clock_gettime(CLOCK_BOOTTIME, &now); /* cannot fail: the clock exists since Linux 2.6.39 */
+    (void)clock_gettime(CLOCK_BOOTTIME,
+                        &now); /* cannot fail: the clock exists since Linux 2.6.39 */
     errno = saved;
     return (uint64_t)now.tv_sec * 1000000u + (uint64_t)now.tv_nsec / 1000u;
 }
@@ -341,7 +347,7 @@ const struct bv_sys bv_sys_host = {
     .read_ahead = sys_read_ahead,
     .fd_path = sys_fd_path,
     .sealed_copy = sys_sealed_copy,
-    .is_unix_datagram = sys_is_unix_datagram,
+    .describe_fd = sys_describe_fd,
     .is_open = sys_is_open,
     .event_new = sys_event_new,
     .event_raise = sys_event_raise,

@@ -15,6 +15,11 @@
 #include <sys/types.h>
 #include <time.h>
 
+struct bv_fd_facts {
+    bool is_path, is_directory;     /* O_PATH */
+    int socket_domain, socket_type; /* -1: no socket */
+};
+
 struct bv_sys {
     /* open(2); O_CLOEXEC is added. */
     int (*open)(const char *path, int flags);
@@ -34,9 +39,8 @@ struct bv_sys {
     int (*fd_path)(int fd, char *buffer, size_t size);
     /* A sealed memory file that holds these bytes and that nobody can change. */
     int (*sealed_copy)(const char *name, const void *bytes, size_t size);
-    /* 1 if fd is an AF_UNIX datagram socket, 0 if it is any other open descriptor, -EBADF if it
-     * is not open. */
-    int (*is_unix_datagram)(int fd);
+    /* 0, or -EBADF if fd is not open. */
+    int (*describe_fd)(int fd, struct bv_fd_facts *ret_facts);
     /* 0 if fd is open, else -EBADF. */
     int (*is_open)(int fd);
     int (*event_new)(void);

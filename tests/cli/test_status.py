@@ -2,6 +2,8 @@
 
 import json
 import os
+import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -134,6 +136,30 @@ for name, arguments, expected in PROGRAMS:
     result = bvisor("run", "--system", "--spawn", "any", "--tmp", "--env", "PATH=/usr/bin:/bin", *arguments)
     ok(result.code == 0 and result.out == expected, f"--system runs {name}", result)
 
+# A report whose place the workload may write: it is looked up before the run, never through what the workload made of it.
+out, victim = os.path.join(top, "out"), os.path.join(top, "victim")
+for name, place, script, status in [
+        ("a link to a file outside", "sealed.json", "ln -s ../victim sealed.json", 0),
+        ("a dangling link outside", "sealed.json", "ln -s ../made sealed.json", 0),
+        ("a pipe that nobody reads", "sealed.json", "mkfifo sealed.json", 0),
+        ("a directory", "sealed.json", "mkdir sealed.json; touch sealed.json/x", 125),
+        ("a directory that was moved", "sub/sealed.json", "mv sub moved; mkdir sub", 125),
+        ("a directory that is a link outside", "sub/sealed.json", "mv sub moved; ln -s .. sub", 125),
+        ("a directory that is gone", "sub/sealed.json", "rmdir sub", 125)]:
+    os.makedirs(os.path.join(out, "sub"))
+    write(victim, "kept\n")
+    result = run(f"cd {out}; {script}", "--rw", out, "--report", os.path.join(out, place), timeout=30)
+    ok(result.code == status, f"a report where the workload put {name}: {status}", result)
+    with open(victim, encoding="ascii") as text:
+        ok(text.read() == "kept\n" and sorted(set(os.listdir(top)) & {"made", "sealed.json"}) == [], f"{name}: nothing outside is written")
+    if status == 0:
+        with open(os.path.join(out, place), encoding="utf-8") as text:
+            ok(json.load(text)["schema"] == "bvisor.report/1" and not os.path.islink(os.path.join(out, place)), f"{name}: it is replaced")
+    shutil.rmtree(out)
+
+result = bvisor("run", "--system", "true", preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0)))
+ok(result.code == 125 and b"File too large" in result.err, "a limit on the size of files is told, not died of", result)
+
 # Notes.
 result = bvisor("run", "--system", "sh", "-c", "echo x | cat")
 ok(b"(--spawn any would allow it)" in result.err and b"shells and pipes need --spawn any" in result.err, "the note about --spawn", result)
@@ -142,6 +168,8 @@ result = bvisor("run", "--system", "--wall", "100ms", "sleep", "9")
 ok(result.lines() == ["bvisor: timeout: the wall_micros limit of 100ms was reached (raise it with --wall)"], "the note about a budget", result)
 result = run("head -c 3000000 /dev/zero > /tmp/x", "--tmp", "--storage", "1M")
 ok(b"bvisor: failed: the storage_bytes limit of 1 MiB was reached (raise it with --storage)" in result.err, "the note about a refused write", result)
+result = bvisor("run", "--system", "sh", "-c", "exit 3")
+ok(result.code == 3 and b"--spawn" not in result.err, "a program that failed by itself is not sent after a grant", result)
 result = bvisor("run", "--system", "--spawn", "any", "--mem", "32M", "perl", "-e", "my $x = 'a' x 100000000; print 1")
 if result.code == 126:
     skip("the note about memory", "this machine holds no memory limit: " + result.lines()[0])

@@ -5,14 +5,17 @@ A Case is started twice with the same rights, in a fresh directory each time: ou
 Nothing listens but on 127.0.0.1, on abstract names and on sockets in the case's own directory.
 """
 
+import contextlib
 import ctypes
 import errno
 import hashlib
 import os
+import resource
 import shutil
 import socket
 import struct
 import subprocess
+import termios
 
 import bvhost
 
@@ -142,6 +145,84 @@ def need_mount_setattr():
     return "this kernel has no mount_setattr" if missing else None
 
 
+def carve_prepare(ctx):
+    """Something read-only two directories below the top of a writable root."""
+    ctx.kept = ctx.rw + "/a/b/kept"
+    os.makedirs(ctx.kept)
+    ctx.write(ctx.kept + "/f", "content of f\n")
+    for path in (ctx.rw + "/a", ctx.rw + "/a/b", ctx.kept):
+        ctx.own(path)
+    ctx.digests["kept"] = bvhost.tree_digest(ctx.kept)
+
+
+def kept_changed(ctx):
+    return not os.path.isdir(ctx.kept) or bvhost.tree_digest(ctx.kept) != ctx.digests["kept"]
+
+
+def kept_file_changed(ctx):
+    return ctx.read(ctx.kept + "/f") != "content of f\n"
+
+
+def set_id_left(ctx):
+    """A program in the granted tree that lends the rights of its owner or group. Empty files lend nothing."""
+    found = [os.lstat(os.path.join(ctx.rw, name)) for name in os.listdir(ctx.rw)]
+    return any(status.st_mode & 0o6000 and status.st_size for status in found)
+
+
+# VFS_CAP_REVISION_2, effective; CAP_DAC_READ_SEARCH.
+READ_EVERYTHING = struct.pack("<5I", 0x02000001, 1 << 2, 0, 0, 0)
+
+
+def elevated_prepare(ctx, capability):
+    """A program that may read what the workload may not: set-user-id root, or by a capability."""
+    program, locked = ctx.ro + "/elevated", ctx.ro + "/locked"
+    shutil.copy(ctx.program("fs_copy"), program)
+    os.chown(program, 0, 0)
+    os.chmod(program, 0o755 if capability else 0o4755)
+    if capability:
+        os.setxattr(program, "security.capability", capability)
+    ctx.write(locked, ctx.secret)
+    os.chown(locked, 0, 0)
+    os.chmod(locked, 0o600)
+
+
+def need_root():
+    return None if os.getuid() == 0 else "only root can make such a program"
+
+
+def stand_outside(ctx):
+    ctx.cwd = ctx.outside
+
+
+def link_prepare(ctx):
+    os.symlink(ctx.outside, ctx.rw + "/link")
+
+
+def own_cgroup():
+    """The harness's own cgroup of the v2 hierarchy, where the host shows it; None where it does not."""
+    with open("/proc/self/cgroup", encoding="ascii") as text:
+        own = [line.rstrip("\n")[3:] for line in text if line.startswith("0::")]
+    with open("/proc/self/mountinfo", encoding="latin-1") as text:
+        mounts = [line.split(" ")[4] for line in text if " - cgroup2 " in line]
+    path = mounts[0] + own[0].rstrip("/") if own and mounts else ""
+    return path if path and os.access(path, os.W_OK) else None
+
+
+def need_cgroup():
+    return None if own_cgroup() else "no cgroup of the harness's own can be written"
+
+
+def cgroup_prepare(ctx):
+    ctx.cgroup, ctx.entered = own_cgroup() + "/bvt-" + ctx.name, False
+    os.mkdir(ctx.cgroup)
+    ctx.at_end.append(lambda: os.rmdir(ctx.cgroup))
+
+
+def cgroup_look(ctx):
+    with open(ctx.cgroup + "/cgroup.procs", encoding="ascii") as text:
+        ctx.entered = ctx.entered or bool(text.read().strip())
+
+
 FILESYSTEM = [
     Case("fs.read_outside", ["filesystem"], "fs_read_outside", lambda c: [c.outside + "/secret", c.ro], ro, attack="1"),
     Case("fs.read_write_only_root", ["filesystem"], "fs_read_outside", lambda c: [c.outside + "/secret", c.ro],
@@ -193,6 +274,25 @@ FILESYSTEM = [
          payload_prepare, attack="88"),
     Case("exec.mapping", ["filesystem"], "fs_exec_mmap", lambda c: [c.rw + "/code"], rw, lambda c: f"{c.number:016x}" in c.out,
          code_prepare, attack="88"),
+    Case("fs.fanotify_outside", ["filesystem"], "fs_fanotify", lambda c: [c.outside], ro, look=watch_look, uid=0, attack="4"),
+    Case("fs.carve_out", ["filesystem"], "fs_carve_out", lambda c: [c.rw, c.secret], lambda c: rw(c) + ["--ro", c.kept], kept_changed,
+         carve_prepare, attack="32"),
+    Case("fs.carve_out_file", ["filesystem"], "fs_carve_out", lambda c: [c.rw, c.secret], lambda c: rw(c) + ["--ro", c.kept + "/f"],
+         kept_file_changed, carve_prepare, attack="32"),
+    Case("fs.set_id", ["filesystem"], "fs_set_id", lambda c: [c.rw], rw, set_id_left, attack="20"),
+    Case("fs.set_id_program", ["launch_workload"], "fs_exec_file", lambda c: [c.ro + "/elevated", c.ro + "/locked"],
+         lambda c: ["--rx", c.ro], prepare=lambda c: elevated_prepare(c, None), uid=bvhost.USER, need=need_root, attack="19"),
+    Case("fs.file_capability", ["launch_workload"], "fs_exec_file", lambda c: [c.ro + "/elevated", c.ro + "/locked"],
+         lambda c: ["--rx", c.ro], prepare=lambda c: elevated_prepare(c, READ_EVERYTHING), uid=bvhost.USER, need=need_root, attack="19"),
+    Case("fs.callers_cwd", ["filesystem"], "fs_copy", lambda c: ["secret"], ro, prepare=stand_outside, attack="45"),
+    Case("fs.expose_over_link", ["expose_path"], "fs_write", lambda c: [c.rw + "/link", c.secret],
+         lambda c: rw(c) + ["--expose", c.ro + ":" + c.rw + "/link"], tree_changed("outside"), link_prepare, attack="15"),
+    Case("proc.kernel_symbols", ["filesystem"], "fs_copy", lambda c: ["/proc/kallsyms"], lambda c: ["--ro", "/proc"],
+         lambda c: " _stext" in c.out, need=lambda: None if os.path.exists("/proc/kallsyms") else "no kallsyms here", attack="36"),
+    Case("proc.host_sockets", ["network_deny_all"], "fs_copy", lambda c: ["/proc/net/unix"], lambda c: ["--ro", "/proc"],
+         lambda c: c.address in c.out, lambda c: unix_abstract(socket.SOCK_STREAM)(c), attack="36"),
+    Case("cgroup.enter", ["resident_bytes"], "cg_enter", lambda c: [c.cgroup], lambda c: ["--ro", c.cgroup, "--mem", "64M"],
+         lambda c: c.entered, cgroup_prepare, cgroup_look, uid=0, need=need_cgroup, attack="35"),
     Case("fs.read_granted", ["filesystem"], "fs_copy", lambda c: [c.ro + "/token"], ro, expect=WORKS,
          prepare=lambda c: c.write(c.ro + "/token", c.secret)),
     Case("fs.write_granted", ["filesystem"], "fs_copy", lambda c: [c.ro + "/token", c.rw + "/copy"], both,
@@ -410,6 +510,8 @@ TASKS = [
          expect=WORKS),
     Case("spawn.user_namespace", ["spawn_allow_descendants"], "spawn_userns", lambda c: [c.name, c.name[::-1]],
          lambda c: ["--spawn", "any"], userns_judge, look=userns_look, attack="60"),
+    Case("spawn.unshare", ["spawn_deny_new_tasks"], "spawn_unshare", lambda c: [c.name, c.name[::-1]], (), userns_judge,
+         look=userns_look, attack="18", recorded="spawn_deny_new_tasks"),
     Case("kill.daemon", ["kill", "spawn_allow_descendants"], "kill_daemon", wear, lambda c: ["--spawn", "any"], left_behind, attack="61",
          edit=demand_atomic_kill),
     Case("kill.stopped", ["kill", "spawn_allow_descendants"], "kill_stuck", wear, lambda c: ["--spawn", "any"], left_behind, attack="64",
@@ -527,6 +629,80 @@ def need_queue():
     return None if os.path.exists("/proc/sys/fs/mqueue") else "this kernel has no POSIX message queues"
 
 
+def terminal_prepare(ctx):
+    master, slave = os.openpty()
+    attributes = termios.tcgetattr(slave)
+    attributes[3] &= ~(termios.ICANON | termios.ECHO)
+    termios.tcsetattr(slave, termios.TCSANOW, attributes)
+    ctx.terminal = os.dup(slave)
+    os.set_blocking(ctx.terminal, False)
+    ctx.fds = {9: slave}
+    ctx.at_end += [lambda: os.close(master), lambda: os.close(ctx.terminal)]
+
+
+def typed(ctx):
+    """What a reader of the terminal finds in its input queue."""
+    try:
+        return ctx.name.encode() in os.read(ctx.terminal, 256)
+    except BlockingIOError:
+        return False
+
+
+def priority_look(ctx):
+    for pid in bvhost.named(ctx.name):
+        with contextlib.suppress(OSError):
+            with open(f"/proc/{pid}/oom_score_adj", encoding="ascii") as text:
+                spared = int(text.read()) < 0
+            ctx.seen = getattr(ctx, "seen", False) or spared or os.getpriority(os.PRIO_PROCESS, pid) < 0 or os.sched_getscheduler(pid) != 0
+
+
+def core_look(ctx):
+    """do_coredump() starts a core_pattern pipe at every limit but 1."""
+    for pid in bvhost.named(ctx.name):
+        with contextlib.suppress(OSError):
+            with open(f"/proc/{pid}/limits", encoding="ascii") as text:
+                limit = next(line for line in text if line.startswith("Max core file size")).split()[4]
+            ctx.seen = getattr(ctx, "seen", False) or limit != "1"
+
+
+def need_core():
+    return None if resource.getrlimit(resource.RLIMIT_CORE)[1] != 0 else "the core limit is 0 here and cannot be raised to 1"
+
+
+def short_of(ctx):
+    """Another process of the same user: does it still get an inotify instance and a queued signal?"""
+    script = ("import ctypes,os,signal\nlibc = ctypes.CDLL(None)\nsignal.pthread_sigmask(signal.SIG_BLOCK, [40])\n"
+              "os._exit(0 if libc.inotify_init() >= 0 and libc.sigqueue(os.getpid(), 40, None) == 0 else 9)")
+    return subprocess.run(ctx.as_user + ["/usr/bin/python3", "-c", script], check=False).returncode == 9
+
+
+def short_look(ctx):
+    # Once, while the attempt holds what it took.
+    if bvhost.named(ctx.name) and not hasattr(ctx, "seen"):
+        ctx.seen = short_of(ctx)
+
+
+def aio(which):
+    with open("/proc/sys/fs/aio-" + which, encoding="ascii") as text:
+        return int(text.read())
+
+
+def need_aio():
+    return None if aio("max-nr") - aio("nr") > 30000 else "the host's pool of asynchronous I/O contexts is too small for the attempt"
+
+
+def aio_prepare(ctx):
+    ctx.idle = aio("nr")
+
+
+def aio_look(ctx):
+    ctx.seen = getattr(ctx, "seen", False) or aio("nr") - ctx.idle > 5000
+
+
+def was_seen_at_all(ctx):
+    return getattr(ctx, "seen", False)
+
+
 IDENTITY = [
     Case("env.exact", ["environment"], "env_leak", lambda c: [],
          lambda c: ["--ro", "/proc", "--env", "BVT_KEPT=as asked", "--env", "BVT_EMPTY="], environment_judge, attack="41"),
@@ -539,6 +715,17 @@ IDENTITY = [
     victim("ps.signal", "ps_signal", lambda c: not bvhost.alive(c.pid), "38"),
     victim("ps.trace", "ps_trace", lambda c: c.traced, "39", look=victim_traced),
     victim("ps.tune", "ps_tune", victim_tuned, "40"),
+    Case("ps.priority", ["launch_workload"], "ps_priority", wear, lambda c: ["--ro", "/proc"], was_seen_at_all, look=priority_look, uid=0,
+         attack="69"),
+    Case("ps.core_limit", ["launch_workload"], "core_limit", wear, (), was_seen_at_all, look=core_look, need=need_core, attack="68"),
+    # As an ordinary user only: outside it would starve root's own programs.
+    Case("ps.user_limits", ["launch_workload"], "use_user_limits", lambda c: [c.name, "700"], lambda c: ["--handles", "1000"],
+         was_seen_at_all, look=short_look, uid=bvhost.USER, need=lambda: None if os.path.exists("/usr/bin/python3") else "no python3",
+         attack="101"),
+    Case("ps.aio_contexts", ["launch_workload"], "use_aio", lambda c: ["10000"], (), was_seen_at_all, aio_prepare, aio_look, need=need_aio,
+         attack="101"),
+    Case("tty.type", ["inherited_fds_only"], "tty_type", lambda c: ["9", c.name], lambda c: ["--keep-fd", "9"], typed, terminal_prepare,
+         uid=0, attack="48"),
     Case("ipc.shared_memory", ["launch_workload"], "ipc_sysv", lambda c: [str(c.key)], prepare=segment_prepare, attack="50"),
     Case("ipc.message_queue", ["launch_workload"], "ipc_mq", lambda c: [c.queue], prepare=queue_prepare, need=need_queue, attack="51"),
     Case("ipc.keyring", ["launch_workload"], "ipc_keys", wear, prepare=key_prepare, need=need_keys, attack="52"),
@@ -658,11 +845,28 @@ def cpu_judge(ctx):
     return ctx.peak > ctx.bound("cpu_micros") + max(own, 200000)
 
 
+def socket_bytes():
+    """Buffers of all TCP sockets in the host's network namespace."""
+    with open("/proc/net/sockstat", encoding="ascii") as text:
+        words = next(line for line in text if line.startswith("TCP:")).split()
+    return int(words[words.index("mem") + 1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def sockets_prepare(ctx):
+    ctx.idle, ctx.peak = socket_bytes(), 0
+
+
+def sockets_look(ctx):
+    ctx.peak = max(ctx.peak, socket_bytes() - ctx.idle)
+
+
 BUDGETS = [
     Case("budget.memory", ["resident_bytes"], "use_memory", lambda c: [c.name, "48", "4"],
          lambda c: ["--spawn", "any", "--mem", "64M", "--tmp"], over("resident_bytes", 8 << 20), look=peak(bvhost.resident_bytes), attack="93"),
     Case("budget.memory_one_process", ["resident_bytes"], "use_memory", lambda c: [c.name, "160", "1"], lambda c: ["--mem", "64M"],
          over("resident_bytes", 8 << 20), look=peak(bvhost.resident_bytes), attack="93"),
+    Case("budget.memory_in_sockets", ["resident_bytes"], "use_sockets", lambda c: ["96"], lambda c: ["--net", "all", "--mem", "32M"],
+         over("resident_bytes", 8 << 20), sockets_prepare, look=sockets_look, attack="93"),
     Case("budget.processes", ["process_count"], "use_processes", lambda c: [c.name, "60"],
          lambda c: ["--spawn", "any", "--procs", "8"], over("process_count"), look=peak(lambda pid: 1), attack="96"),
     Case("budget.handles", ["handle_count"], "use_handles", lambda c: [c.name, "60", "4"],

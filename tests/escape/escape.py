@@ -182,7 +182,7 @@ class Session:
         out_path, err_path = ctx.base + "/out", ctx.base + "/err"
         with open(out_path, "wb") as out, open(err_path, "wb") as err:
             child = subprocess.Popen(ctx.as_user + self.command(case, ctx), stdin=subprocess.DEVNULL, stdout=out, stderr=err,
-                                     env={"PATH": os.environ["PATH"], **environment}, pass_fds=tuple(ctx.fds), cwd="/")
+                                     env={"PATH": os.environ["PATH"], **environment}, pass_fds=tuple(ctx.fds), cwd=getattr(ctx, "cwd", "/"))
         for number in ctx.fds:
             os.close(number)
             if number in saved:

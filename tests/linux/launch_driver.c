@@ -107,36 +107,15 @@ static int seal_frame(const struct drive *drive)
     return fd;
 }
 
-static void share(int fd)
+static _Noreturn void exec_launcher(const struct drive *drive, int control_fd)
 {
-    if (fd >= 0) {
-        must(fcntl(fd, F_SETFD, 0) == 0, "sharing");
-    }
-}
-
-static _Noreturn void exec_launcher(const struct drive *drive, int frame_fd)
-{
-    const struct bv_frame *frame = drive->frame;
-    char number[16];
-    char *const argv[] = { (char *)(uintptr_t) "bvisor-launcher", number, NULL };
+    char number[16], net[2] = { (drive->frame->flags & BV_FRAME_NEW_NET) ? '1' : '0' };
+    char *const argv[] = { (char *)(uintptr_t) "bvisor-launcher", number, net, NULL };
     char *const envp[] = { NULL };
 
-    snprintf(number, sizeof(number), "%d", frame_fd);
-    share(frame_fd);
-    share(frame->control_fd);
-    share(frame->stdin_fd);
-    share(frame->stdout_fd);
-    share(frame->stderr_fd);
-    share(frame->leaf_fd);
-    share(frame->cpu_fd);
-    share(frame->oom_fd);
-    share(drive->inherit);
-    for (uint32_t i = 0; i < frame->task_fd_count; i++) {
-        share(frame->task_fds[i]);
-    }
-    for (uint32_t i = 0; i < frame->keep_count; i++) {
-        share(frame->keep[i]);
-    }
+    snprintf(number, sizeof(number), "%d", control_fd);
+    must(fcntl(control_fd, F_SETFD, 0) == 0, "sharing");
+    must(drive->inherit < 0 || fcntl(drive->inherit, F_SETFD, 0) == 0, "sharing");
     if (drive->close_standard) {
         close(0);
         close(1);
@@ -148,38 +127,89 @@ static _Noreturn void exec_launcher(const struct drive *drive, int frame_fd)
     _exit(126);
 }
 
+struct bundle {
+    int fds[BV_FRAME_DESCRIPTORS_MAX];
+    size_t count;
+};
+
+/* Replaces a descriptor of the frame by its place in the message. */
+static void place(struct bundle *bundle, int32_t *fd)
+{
+    if (*fd >= 0) {
+        bundle->fds[bundle->count] = *fd;
+        *fd = (int32_t)bundle->count++;
+    }
+}
+
+/* The frame in a copy: the tests' own names descriptors by their numbers. */
+static void send_frame(const struct drive *drive, int in, int out)
+{
+    struct bv_frame *frame = malloc(sizeof(*frame));
+    struct drive sent = *drive;
+    struct bundle bundle = { .count = 1 };
+    uint8_t bytes[BV_STATUS_BYTES];
+    union {
+        struct cmsghdr header;
+        char space[CMSG_SPACE(BV_FRAME_DESCRIPTORS_MAX * sizeof(int))];
+    } control = { 0 };
+    struct iovec iov = { bytes, sizeof(bytes) };
+    struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control };
+    const struct bv_status_message order = { .type = BV_MSG_FRAME };
+
+    must(frame != NULL, "memory");
+    *frame = *drive->frame;
+    sent.frame = frame;
+    frame->stdin_fd = in;
+    frame->stdout_fd = frame->stderr_fd = out;
+    place(&bundle, &frame->stdin_fd);
+    place(&bundle, &frame->stdout_fd);
+    place(&bundle, &frame->stderr_fd);
+    place(&bundle, &frame->leaf_fd);
+    place(&bundle, &frame->cpu_fd);
+    place(&bundle, &frame->oom_fd);
+    for (uint32_t i = 0; i < frame->task_fd_count; i++) {
+        place(&bundle, &frame->task_fds[i]);
+    }
+    for (uint32_t i = 0; i < frame->keep_count; i++) {
+        frame->keep[i].fd = frame->keep[i].number;
+        place(&bundle, &frame->keep[i].fd);
+    }
+    bundle.fds[0] = seal_frame(&sent);
+    bv_status_encode(&order, bytes);
+    msg.msg_controllen = CMSG_SPACE(bundle.count * sizeof(int));
+    control.header.cmsg_level = SOL_SOCKET;
+    control.header.cmsg_type = SCM_RIGHTS;
+    control.header.cmsg_len = CMSG_LEN(bundle.count * sizeof(int));
+    memcpy(CMSG_DATA(&control.header), bundle.fds, bundle.count * sizeof(int));
+    must(sendmsg(drive->control, &msg, 0) == BV_STATUS_BYTES, "sending the frame");
+    close(bundle.fds[0]);
+    free(frame);
+}
+
 static int out_pipe[2];
 
 void drive_start(struct drive *drive)
 {
-    struct bv_frame *frame = drive->frame;
-    int pair[2], in[2], frame_fd;
+    int pair[2], in[2];
 
     must(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == 0, "socketpair");
     must(pipe2(in, O_CLOEXEC) == 0 && pipe2(out_pipe, O_CLOEXEC) == 0, "pipe");
     drive->control = high(pair[0]);
-    frame->control_fd = high(pair[1]);
-    frame->stdin_fd = high(in[0]);
-    in[1] = high(in[1]);
-    out_pipe[0] = high(out_pipe[0]);
-    frame->stdout_fd = high(out_pipe[1]);
-    frame->stderr_fd = high(dup(frame->stdout_fd));
+    pair[1] = high(pair[1]);
     if (drive->input) {
         must(write(in[1], drive->input, strlen(drive->input)) == (ssize_t)strlen(drive->input),
              "input");
     }
     close(in[1]);
-    frame_fd = seal_frame(drive);
     drive->launcher_pid = fork();
     must(drive->launcher_pid >= 0, "fork");
     if (drive->launcher_pid == 0) {
-        exec_launcher(drive, frame_fd);
+        exec_launcher(drive, pair[1]);
     }
-    close(frame_fd);
-    close(frame->control_fd);
-    close(frame->stdin_fd);
-    close(frame->stdout_fd);
-    close(frame->stderr_fd);
+    close(pair[1]);
+    send_frame(drive, in[0], out_pipe[1]);
+    close(in[0]);
+    close(out_pipe[1]);
 }
 
 static void answer_listener(struct drive *drive)
@@ -217,6 +247,9 @@ static bool take_message(struct drive *drive)
     }
     must(drive->message_count < DRIVE_MESSAGES && bv_status_decode(bytes, (size_t)got, message),
          "a message that decodes");
+    if (message->type == BV_MSG_READY || message->type == BV_MSG_TRIED) {
+        return true; /* before any frame, and the same for each */
+    }
     drive->message_count++;
     if (header && header->cmsg_type == SCM_RIGHTS) {
         memcpy(&fd, CMSG_DATA(header), sizeof(fd));

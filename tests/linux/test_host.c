@@ -108,15 +108,20 @@ static void with_few_descriptors(void)
     struct rlimit limit;
     struct box box;
     struct result result;
+    struct bv_backend *fresh = NULL; /* what was prepared for a run that could not start ends with its backend */
     int right = 0;
     (void)getrlimit(RLIMIT_NOFILE, &limit);
     const rlim_t soft = limit.rlim_cur;
     for (int more = 60; more >= 0; more--) {
         const int before = count_fds();
         box_init(&box, payload, "exit", "7");
+        if (bv_backend_linux(&fresh, NULL) != BV_OK) {
+            _exit(9);
+        }
         limit.rlim_cur = (rlim_t)(before + more);
         (void)setrlimit(RLIMIT_NOFILE, &limit);
-        box_run(&box, backend, &result);
+        box_run(&box, fresh, &result);
+        bv_backend_free(fresh);
         limit.rlim_cur = soft;
         (void)setrlimit(RLIMIT_NOFILE, &limit);
         if (result.status == BV_OK && result.exit.value != 7 && result.outcome != BV_OUTCOME_SUPERVISOR_FAULT &&

@@ -176,7 +176,7 @@ static _Noreturn void be_supervisor(const struct world *w, int alive, uint64_t w
 
     drive_init(&d, w->launcher, w->payload, "hold", NULL);
     d.frame->wall_micros = wall_micros;
-    d.frame->keep[d.frame->keep_count++] = fcntl(alive, F_DUPFD_CLOEXEC, 60);
+    d.frame->keep[d.frame->keep_count++].number = fcntl(alive, F_DUPFD_CLOEXEC, 60);
     drive_start(&d);
     for (;;) {
         uint8_t bytes[BV_STATUS_BYTES];

@@ -53,6 +53,12 @@ static void test_facts(void)
             json_string_value(json_object_get(result_get(&result, "budget", bv_dimension_name(dimension)), "source"));
         tap_ok(source != NULL && source[0] != '\0', "%s: %lld, %s", bv_dimension_name(dimension),
                result_used(&result, dimension), source ? source : "no source");
+        /* Where a figure comes from is what the plan said would hold it. */
+        const char *mechanism =
+            json_string_value(json_object_get(result_get(&result, "budget", bv_dimension_name(dimension)), "mechanism"));
+        const bool v1 = strstr(mechanism, "cgroup_v1") != NULL, v2 = strstr(mechanism, "cgroup_v2") != NULL;
+        tap_ok((!v1 || !strstr(source, "cgroup v2")) && (!v2 || !strstr(source, "cgroup v1")), "of the same cgroup version: %s, %s",
+               mechanism, source);
     }
     tap_ok(result_used(&result, BV_PROCESS_COUNT) == 1, "one process");
     tap_ok(result_used(&result, BV_HANDLE_COUNT) == 3, "three descriptors");
@@ -323,6 +329,9 @@ static void test_missing(void)
     tap_ok(result.status == BV_OK && result.outcome == BV_OUTCOME_UNSUPPORTED && result.exit_status == 126 &&
                result_fact(&result, "workload_launched") == NULL,
            "a working directory that is missing in a grant: %s", bv_outcome_name(result.outcome));
+    char *text = json_dumps(json_object_get(json_object_get(result.document, "body"), "findings"), JSON_COMPACT);
+    tap_ok(text && strstr(text, "\"unsupported\"") && strstr(text, "entering the working directory"), "and the report says so: %s", text);
+    free(text);
     result_free(&result);
     (void)rmdir(directory);
 

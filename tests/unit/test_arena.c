@@ -35,6 +35,12 @@ static void test_many(void)
         }
     }
     tap_ok(good, "5000 allocations are zeroed and aligned");
+    unsigned char *room = bv_arena_room(arena, 100);
+    tap_ok(room && (uintptr_t)room % _Alignof(max_align_t) == 0,
+           "room that nobody zeroes is aligned");
+    memset(room, 0xff, room ? 100 : 0);
+    tap_ok(is_zero(bv_arena_alloc(arena, 100), 100) && is_zero(room, 100) == false,
+           "and takes nothing from the next");
     unsigned char *large = bv_arena_alloc(arena, (size_t)1 << 20);
     tap_ok(large && is_zero(large, (size_t)1 << 20), "an allocation larger than a block");
     bv_arena_free(arena);

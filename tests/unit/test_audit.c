@@ -19,14 +19,13 @@ static void judge_as(struct bv_observation *o, const struct bv_seal_facts *facts
                      enum bv_outcome wanted, const char *text, const char *name)
 {
     struct bv_plan *plan = fake_plan(&fake, &request);
-    json_t *findings = json_array();
+    struct finding_list findings = { .arena = bv_arena_new(1u << 20) };
     struct ending ending = { .outcome = BV_OUTCOME_SUPERVISOR_FAULT };
     char all[2048] = "";
-    bool good = plan && o && bv_audit(plan, o, facts, findings, &ending);
-    for (size_t i = 0; i < json_array_size(findings); i++) {
+    bool good = plan && o && findings.arena && bv_audit(plan, o, facts, &findings, &ending);
+    for (const struct finding *finding = findings.first; finding; finding = finding->next) {
         size_t used = strlen(all);
-        (void)snprintf(all + used, sizeof(all) - used, "%s; ",
-                       text_at(json_array_get(findings, i), "detail"));
+        (void)snprintf(all + used, sizeof(all) - used, "%s; ", finding->detail);
     }
     tap_ok(good && ending.outcome == wanted, "%s: %s %s", name, bv_outcome_name(ending.outcome),
            all);
@@ -35,9 +34,9 @@ static void judge_as(struct bv_observation *o, const struct bv_seal_facts *facts
         tap_ok(ending.exit.kind == BV_EXIT_NONE && !(ending.claims & BV_CLAIM_TERMINAL_OUTCOME),
                "%s: vouches for no exit", name);
     } else {
-        tap_ok(json_array_size(findings) == 0, "%s: without a finding", name);
+        tap_ok(!findings.first, "%s: without a finding", name);
     }
-    json_decref(findings);
+    bv_arena_free(findings.arena);
     bv_observation_free(o);
     bv_plan_free(plan);
 }
@@ -50,6 +49,25 @@ static void good(struct bv_observation *o, enum bv_outcome outcome, const char *
 static void lie(struct bv_observation *o, const char *text, const char *name)
 {
     judge_as(o, &fake_facts, BV_OUTCOME_SUPERVISOR_FAULT, text, name);
+}
+
+/* What could not be honoured is no fault, but the report must say what it was. */
+static void test_unsupported(void)
+{
+    struct bv_plan *plan = fake_plan(&fake, &request);
+    struct bv_observation *o = bv_observation_new();
+    struct finding_list findings = { .arena = bv_arena_new(1u << 16) };
+    struct ending ending = { .outcome = BV_OUTCOME_SUPERVISOR_FAULT };
+    (void)bv_observe_outcome(o, BV_OUTCOME_UNSUPPORTED, exit_none, -1, "a granted path changed");
+    tap_ok(plan && bv_audit(plan, o, &fake_facts, &findings, &ending) &&
+               ending.outcome == BV_OUTCOME_UNSUPPORTED,
+           "a plan that could not be honoured");
+    const struct finding *finding = findings.last;
+    tap_text(finding ? finding->kind : "", "unsupported", "is told as a finding");
+    tap_text(finding ? finding->detail : "", "a granted path changed", "with its reason");
+    bv_arena_free(findings.arena);
+    bv_observation_free(o);
+    bv_plan_free(plan);
 }
 
 static struct bv_observation *ended(enum bv_outcome outcome, struct bv_exit exit, int cause)
@@ -255,5 +273,6 @@ int main(void)
     test_figures();
     test_streams();
     test_evidence();
+    test_unsupported();
     return tap_done();
 }

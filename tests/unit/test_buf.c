@@ -40,9 +40,31 @@ static void test_maximum(void)
     bv_buf_done(&buf);
 }
 
+static void test_extend(void)
+{
+    struct bv_buf buf;
+    bv_buf_init(&buf, 10);
+    char *at = bv_buf_extend(&buf, 3);
+    tap_ok(at && buf.size == 3 && at[3] == '\0', "room for the caller's bytes, with an end");
+    if (at) {
+        memcpy(at, "abc", 3);
+    }
+    tap_ok(bv_buf_text(&buf, "d") && !bv_buf_extend(&buf, 7) && buf.failed, "within the maximum");
+    tap_text(buf.data, "abcd", "what was there stays");
+    bv_buf_clear(&buf);
+    tap_ok(buf.size == 0 && buf.failed && buf.data[0] == '\0', "cleared, but for the failure");
+    bv_buf_done(&buf);
+    bv_buf_clear(&buf);
+    tap_ok(bv_buf_text(&buf, "again"), "an empty one can be cleared, too");
+    bv_buf_clear(&buf);
+    tap_ok(bv_buf_text(&buf, "0123456789"), "and one that is cleared has all its room");
+    bv_buf_done(&buf);
+}
+
 int main(void)
 {
     test_growth();
+    test_extend();
     test_maximum();
     struct bv_buf buf;
     bv_buf_init(&buf, 0);

@@ -13,6 +13,7 @@
 
 #include "backend/linux/cgroup.h"
 #include "contract/contract.h"
+#include "run/instance.h"
 #include "support/leaf_child.h"
 #include "support/tap.h"
 
@@ -73,6 +74,14 @@ static pid_t abandon(struct linux_leaf *ret_leaf)
     return heard ? left.survivor : -1;
 }
 
+static void sweep(void)
+{
+    struct linux_cgroups own;
+    if (linux_cgroups_find(&own) == 0) {
+        linux_leaf_sweep(&own);
+    }
+}
+
 static void test_abandoned(void)
 {
     struct linux_leaf leaf;
@@ -83,7 +92,7 @@ static void test_abandoned(void)
         there = there && exists(leaf.parents[i], leaf.name);
     }
     tap_ok(there && kill(survivor, 0) == 0, "with a process in it");
-    linux_leaf_sweep(&profile);
+    sweep();
     there = false;
     for (uint32_t i = 0; i < leaf.parent_count; i++) {
         there = there || exists(leaf.parents[i], leaf.name);
@@ -123,7 +132,7 @@ static void test_other_memory_cgroup(void)
     int status = -1;
     tap_ok(waitpid(mover, &status, 0) == mover && status == 0, "an owner there died");
     int left = 0;
-    linux_leaf_sweep(&profile);
+    sweep();
     DIR *dir = opendir(nested);
     for (const struct dirent *entry = dir ? readdir(dir) : NULL; entry; entry = readdir(dir)) {
         left += strncmp(entry->d_name, "bvisor-", 7) == 0;
@@ -165,13 +174,13 @@ static void test_others(void)
         snprintf(name, sizeof(name), forms[i], own_ns, dead);
 #pragma GCC diagnostic pop
         make(parent, name);
-        linux_leaf_sweep(&profile);
+        sweep();
         tap_ok(exists(parent, name), "%s is not of our form", name);
         drop(parent, name);
     }
     snprintf(name, sizeof(name), "bvisor-aa.%llu.%s", own_ns + 1, dead);
     make(parent, name);
-    linux_leaf_sweep(&profile);
+    sweep();
     tap_ok(exists(parent, name), "%s is of another pid namespace", name);
     drop(parent, name);
     tap_ok(exists(live.parents[0], live.name),
@@ -179,11 +188,11 @@ static void test_others(void)
 
     snprintf(name, sizeof(name), "bvisor-aa.%llu.%s", own_ns, dead);
     make(parent, name);
-    linux_leaf_sweep(&profile);
+    sweep();
     tap_ok(!exists(parent, name), "%s is swept", name);
     snprintf(name, sizeof(name), "bvisor-aa.%llu.%d.1", own_ns, (int)getpid());
     make(parent, name);
-    linux_leaf_sweep(&profile);
+    sweep();
     tap_ok(!exists(parent, name), "so is one whose number has another process now: %s", name);
     tap_ok(linux_leaf_remove(&live) == 0, "the live leaf is removed by its owner");
 }
@@ -191,10 +200,13 @@ static void test_others(void)
 int main(void)
 {
     struct bv_snapshot *facts = bv_snapshot_new();
-    if (!facts || linux_probe(NULL, facts, NULL) != BV_OK) {
+    struct bv_backend *backend;
+    if (!facts || bv_backend_linux(&backend, NULL) != BV_OK ||
+        linux_probe(backend->context, facts, NULL) != BV_OK) {
         tap_skip_all("the probe failed");
     }
     linux_profile(NULL, facts, &profile);
+    bv_backend_free(backend);
     if (!profile.word[LW_CGROUP_CORE]) {
         tap_skip_all("no cgroup that this user may make leaves in");
     }
@@ -202,7 +214,7 @@ int main(void)
     test_other_memory_cgroup();
     test_others();
     /* A machine without usable hierarchies is not even looked at. */
-    static struct bv_profile none;
+    static const struct linux_cgroups none;
     linux_leaf_sweep(&none);
     bv_snapshot_free(facts);
     return tap_done();

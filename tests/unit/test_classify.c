@@ -178,6 +178,30 @@ static void test_expose(void)
            "elsewhere it is");
 }
 
+/* Landlock is what keeps /proc/self/fd from opening a kept file anew, with other rights. */
+static void test_kept(void)
+{
+    static const int32_t fds[] = { 9 };
+    static const struct bv_root proc[] = { { "/proc", BV_ACCESS_READ, false, true } };
+    const struct bv_capability capability = { .kind = BV_CAP_INHERITED_FDS,
+                                              .u.inherited_fds = { fds, 1 } };
+    struct bv_intent intent = machine_intent();
+    intent.fds = fds;
+    intent.fd_count = 1;
+    for (int granted = 0; granted < 2; granted++) {
+        intent.roots = proc;
+        intent.root_count = (size_t)granted;
+        struct bv_verdict with = classify(machine_profile(MACHINE_ROOT_HYBRID), &intent,
+                                          BV_REQ_INHERITED_FDS_ONLY, &capability, NULL),
+                          without = classify(machine_profile(MACHINE_NO_LANDLOCK), &intent,
+                                             BV_REQ_INHERITED_FDS_ONLY, &capability, NULL);
+        tap_ok(with.enforcement == BV_ENFORCED && strstr(with.note, "O_PATH"),
+               "a kept descriptor with Landlock: %s", with.note);
+        tap_ok((without.enforcement == BV_ENFORCED) == !granted,
+               "without, and %s: %s", granted ? "with /proc" : "without /proc", without.why);
+    }
+}
+
 int main(void)
 {
     test_matrix();
@@ -186,5 +210,6 @@ int main(void)
     test_implied();
     test_launch();
     test_expose();
+    test_kept();
     return tap_done();
 }

@@ -139,7 +139,7 @@ static void torture(job *run, const char *name)
         }
         bv_free(text);
     }
-    tap_ok(good && nth > 10, "%s: allocation 1 to %zu fails", name, nth - 1);
+    tap_ok(good && nth > 5, "%s: allocation 1 to %zu fails", name, nth - 1);
     bv_free(wanted);
 }
 

@@ -22,7 +22,7 @@ static struct bv_frame *sample(void)
     f->wall_micros = UINT64_MAX;
     f->cpu_micros = UINT64_C(0x0123456789abcdef);
     f->cpu_count = 2;
-    f->control_fd = 3;
+    f->stdin_fd = 3;
     f->leaf_fd = f->cpu_fd = f->oom_fd = -1;
     f->canary_port = 65535;
     f->supervisor_pid = 4711;
@@ -32,7 +32,7 @@ static struct bv_frame *sample(void)
     f->args[f->arg_count++] = "true";
     f->args[f->arg_count++] = "";
     f->env[f->env_count++] = "A=\xff\x01";
-    f->keep[f->keep_count++] = 9;
+    f->keep[f->keep_count++] = (struct bv_frame_keep){ .number = 9, .fd = 5 };
     f->task_fds[f->task_fd_count++] = 12;
     f->mounts[f->mount_count++] = (struct bv_frame_mount){
         .kind = BV_MOUNT_BIND,
@@ -89,7 +89,7 @@ static void test_round_trip(void)
     tap_ok(got->flags == f->flags && got->cpu_micros == f->cpu_micros && got->gid == f->gid &&
                got->canary_port == 65535,
            "numbers of every width");
-    tap_ok(got->leaf_fd == -1 && got->control_fd == 3 && got->supervisor_pid == 4711,
+    tap_ok(got->leaf_fd == -1 && got->stdin_fd == 3 && got->supervisor_pid == 4711,
            "negative and positive descriptors");
     tap_text(got->env[0], "A=\xff\x01", "strings are bytes");
     tap_ok(got->arg_count == 2 && got->args[1][0] == '\0' && got->args[2] == NULL &&
@@ -98,7 +98,7 @@ static void test_round_trip(void)
     tap_text(got->mounts[1].source, "", "a NULL string is the empty one");
     tap_ok(got->mounts[0].ino == 2 && got->mounts[1].inodes == 6 && got->rules[0].access == 13 &&
                got->rlimits[0].hard == UINT64_MAX && got->bpf[0].k == 0xdeadbeef &&
-               got->bpf[0].jf == 2 && got->keep[0] == 9 && got->task_fds[0] == 12,
+               got->bpf[0].jf == 2 && got->keep[0].number == 9 && got->keep[0].fd == 5 && got->task_fds[0] == 12,
            "items of every list");
     tap_ok((const uint8_t *)got->cwd >= bytes && (const uint8_t *)got->cwd < bytes + size,
            "strings lie in the frame");
@@ -114,7 +114,7 @@ static void test_header(void)
     size_t size;
     uint8_t *bytes = encode(f, &size);
 
-    tap_ok(memcmp(bytes, "BVFRAME1\x01\0\0\0", 12) == 0, "magic and version, little-endian");
+    tap_ok(memcmp(bytes, "BVFRAME1\x02\0\0\0", 12) == 0, "magic and version, little-endian");
     tap_ok((size_t)(bytes[12] | bytes[13] << 8 | bytes[14] << 16) == size && bytes[15] == 0,
            "total length");
     tap_ok(bytes[HEADER] == (uint8_t)f->flags && bytes[HEADER + 4] == (1000 & 0xff),

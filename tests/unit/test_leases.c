@@ -4,9 +4,12 @@
 
 #include <bvisor/run.h>
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/check.h"
@@ -190,6 +193,77 @@ static void test_kept(struct sim_setup *setup, struct bv_backend *backend, struc
     bv_plan_free(plan);
     (void)close(pipe_fds[0]);
     (void)close(pipe_fds[1]);
+    fixture->spec.capability_count--;
+}
+
+/* Closes the descriptor. why NULL: it may be kept. */
+static void keep_one(struct sim_setup *setup, struct bv_backend *backend, struct fixture *fixture,
+                     const char *what, int fd, const char *why)
+{
+    if (fd < 0) {
+        tap_skip("%s: none can be made here", what);
+        return;
+    }
+    const int32_t kept = fd;
+    struct bv_plan *plan = NULL;
+    struct bv_refusal *refusal = NULL;
+    fixture_add_capability(fixture, (struct bv_capability){ .kind = BV_CAP_INHERITED_FDS,
+                                                            .u.inherited_fds = { &kept, 1 } });
+    tap_ok(bv_plan_create(backend, &fixture->spec, &plan, &refusal, NULL) == BV_OK,
+           "a plan that keeps %s", what);
+    *setup->started = false;
+    struct started s = start(backend, plan, NULL, NULL);
+    const char *said = s.refusal ? bv_refusal_why(s.refusal, 0) : "kept";
+    tap_ok(why ? s.status == BV_E_REFUSED && !*setup->started && strstr(said, why) &&
+                     strcmp(bv_refusal_what(s.refusal, 0), "inherited_fds_only") == 0
+               : s.status == BV_OK && *setup->started,
+           "%s: %s", what, said);
+    drop(&s);
+    bv_plan_free(plan);
+    fixture->spec.capability_count--;
+    (void)close(fd);
+}
+
+static int ring(void)
+{
+    uint8_t parameters[256] = { 0 };
+    return (int)syscall(SYS_io_uring_setup, 1, parameters);
+}
+
+static void test_kinds(struct sim_setup *setup, struct bv_backend *backend, struct fixture *fixture)
+{
+    int pair[2];
+    tap_ok(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0, "a stream pair");
+    keep_one(setup, backend, fixture, "a stream socket", pair[0], NULL);
+    (void)close(pair[1]);
+    keep_one(setup, backend, fixture, "a file", open(fixture->exe, O_RDONLY | O_CLOEXEC), NULL);
+    keep_one(setup, backend, fixture, "a device", open("/dev/null", O_RDWR | O_CLOEXEC), NULL);
+    keep_one(setup, backend, fixture, "an event", eventfd(0, EFD_CLOEXEC), NULL);
+    keep_one(setup, backend, fixture, "a directory", open("/", O_RDONLY | O_CLOEXEC),
+             "is a directory");
+    keep_one(setup, backend, fixture, "a directory's path", open("/", O_PATH | O_CLOEXEC),
+             "is a directory");
+    keep_one(setup, backend, fixture, "a file's path", open(fixture->exe, O_PATH | O_CLOEXEC),
+             "opened with O_PATH");
+    keep_one(setup, backend, fixture, "a ring", ring(), "is an io_uring");
+    static const struct {
+        int family, type;
+        const char *what;
+    } sockets[] = {
+        { AF_INET, SOCK_STREAM, "a TCP socket" },     { AF_INET6, SOCK_DGRAM, "a UDP socket" },
+        { AF_NETLINK, SOCK_RAW, "a netlink socket" }, { AF_VSOCK, SOCK_STREAM, "a VM socket" },
+        { AF_PACKET, SOCK_RAW, "a packet socket" },
+    };
+    for (size_t i = 0; i < BV_COUNT(sockets); i++) {
+        const int fd = socket(sockets[i].family, sockets[i].type | SOCK_CLOEXEC, 0);
+        keep_one(setup, backend, fixture, sockets[i].what, fd, "the network is denied");
+    }
+    fixture_add_capability(
+        fixture, (struct bv_capability){ .kind = BV_CAP_NETWORK,
+                                         .u.network = { .policy = BV_NETWORK_ALLOW_ALL } });
+    keep_one(setup, backend, fixture, "a TCP socket where the network is granted",
+             socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), NULL);
+    fixture->spec.capability_count--;
 }
 
 int main(void)
@@ -204,6 +278,7 @@ int main(void)
     tap_ok(sim_backend_new(&setup, &backend, NULL) == BV_OK, "a backend");
     test_secrets(&setup, backend, &fixture);
     test_kept(&setup, backend, &fixture);
+    test_kinds(&setup, backend, &fixture);
     bv_backend_free(backend);
     fixture_done(&fixture);
     return tap_done();

@@ -140,14 +140,15 @@ static void test_nothing_granted(void)
     tap_ok((frame->flags & BV_FRAME_NEW_NET) != 0 && (frame->flags & BV_FRAME_LANDLOCK) != 0 && frame->bpf_count > 0,
            "a network namespace, Landlock and a filter");
     tap_ok((frame->flags & BV_FRAME_LISTENER) != 0, "with a listener");
-    tap_ok(limit_of(RLIMIT_CORE) == 0, "no core is dumped");
+    tap_ok(limit_of(RLIMIT_CORE) == 1, "no core is dumped, and none piped");
+    tap_ok(limit_of(RLIMIT_SIGPENDING) == 1024, "pending signals are bounded");
     tap_ok(limit_of(RLIMIT_NOFILE) == NO_LIMIT, "descriptors are unlimited");
     tap_ok(frame->wall_micros == UINT64_MAX && frame->process_limit == UINT64_MAX && frame->handle_limit == UINT64_MAX,
            "unlimited is no limit");
     tap_ok((frame->flags & (BV_FRAME_SAMPLE_CPU | BV_FRAME_SAMPLE_TASKS | BV_FRAME_SAMPLE_STORAGE)) == 0,
            "nothing is sampled that the kernel counts");
     tap_ok(frame->canaries != 0 && frame->canary_port == 99 && frame->supervisor_pid == 7, "canaries are set");
-    tap_ok(frame->control_fd == -1 && frame->leaf_fd == -1 && frame->task_fds[0] == -1, "descriptor numbers are left open");
+    tap_ok(frame->stdin_fd == -1 && frame->leaf_fd == -1 && frame->task_fds[0] == -1, "descriptor numbers are left open");
 }
 
 static void test_mounts(void)
@@ -174,7 +175,8 @@ static void test_mounts(void)
     tap_ok(sorted && scene.frame.mount_count == 12, "parents come before children (%u)", scene.frame.mount_count);
     tap_text(scene.frame.mounts[scene.frame.mount_count - 1].dest, "/usr/bin/prog-1.0", "the workload's own file comes last");
     tap_ok(mount_at("/srv/job")->flags == BV_MOUNT_NOEXEC, "read and write without execute is noexec");
-    tap_ok(mount_at("/srv/job/.git")->flags == (BV_MOUNT_NOEXEC | BV_MOUNT_RDONLY), "a narrower root inside it is read-only");
+    tap_ok(mount_at("/srv/job/.git")->flags == (BV_MOUNT_NOEXEC | BV_MOUNT_RDONLY | BV_MOUNT_PIN),
+           "a narrower root inside it is read-only, and stays where it is");
     tap_ok(mount_at("/usr")->flags == BV_MOUNT_RDONLY, "execute is not noexec");
     tap_ok(mount_at("/etc/passwd")->flags == (BV_MOUNT_RDONLY | BV_MOUNT_NOEXEC | BV_MOUNT_IS_FILE), "a file");
     tap_ok(mount_at("/in")->ino == 200 && strcmp(mount_at("/in")->source, "/data") == 0 && (mount_at("/in")->flags & BV_MOUNT_RDONLY) == 0,
@@ -190,8 +192,30 @@ static void test_mounts(void)
     tap_ok(rule_at("/home/me") == 0 && rule_at("/bin") == 0, "and nothing else has one");
     tap_ok(rule_at("/") == LANDLOCK_ACCESS_FS_READ_DIR, "but the fresh root, which may be listed");
     const size_t size = bv_frame_size(&scene.frame);
-    scene.frame.control_fd = scene.frame.stdin_fd = scene.frame.stdout_fd = scene.frame.stderr_fd = 3;
+    scene.frame.stdin_fd = scene.frame.stdout_fd = scene.frame.stderr_fd = 3;
     tap_ok(size > 0 && size == bv_frame_size(&scene.frame), "the frame encodes");
+}
+
+/* Only directories that the workload may rename need to be held: those of a writable root above. */
+static void test_pins(void)
+{
+    reset();
+    add_root("/srv", BV_ACCESS_READ, false, S_IFDIR);
+    add_root("/srv/a/out", BV_ACCESS_READ_WRITE, false, S_IFDIR);
+    add_root("/srv/a/out/b/kept", BV_ACCESS_READ, false, S_IFDIR);
+    add_root("/srv/a/out/b/kept/c/deep", BV_ACCESS_READ, true, S_IFDIR);
+    add_root("/srv/a/outer", BV_ACCESS_READ, false, S_IFDIR);
+    add_root("/usr", BV_ACCESS_READ_WRITE, false, S_IFDIR);
+    tap_ok(lower() == BV_OK, "roots in roots lower: %s", scene.error.text);
+    tap_ok((mount_at("/srv/a/out/b/kept")->flags & BV_MOUNT_PIN) != 0, "below a writable root: pinned");
+    tap_ok((mount_at("/srv/a/out")->flags & BV_MOUNT_PIN) == 0 && (mount_at("/srv/a/outer")->flags & BV_MOUNT_PIN) == 0 &&
+               (mount_at("/srv/a/out/b/kept/c/deep")->flags & BV_MOUNT_PIN) == 0 && (mount_at("/usr")->flags & BV_MOUNT_PIN) == 0,
+           "below a read-only one, or at the top: not");
+    tap_ok((mount_at("/usr/bin/prog-1.0")->flags & BV_MOUNT_PIN) == 0, "nor for the workload's own file, which narrows nothing");
+    reset();
+    add_root("/usr", BV_ACCESS_READ_WRITE, false, S_IFDIR);
+    add_root("/usr/bin/prog-1.0", BV_ACCESS_READ, false, S_IFREG);
+    tap_ok(lower() == BV_OK && (mount_at("/usr/bin/prog-1.0")->flags & BV_MOUNT_PIN) != 0, "unless a root says so");
 }
 
 /* A rule on "/" reaches what is below it: beside a grant that may not be listed there is none. */
@@ -321,6 +345,7 @@ int main(void)
 {
     test_nothing_granted();
     test_mounts();
+    test_pins();
     test_listing();
     test_workload_file();
     test_refusals();

@@ -43,6 +43,17 @@ static void test_claims(void)
            "the last dimension");
 }
 
+/* Every value once, and the words in the order of documents. */
+static void test_order(const struct bv_names *names, const unsigned char *order, const char *what)
+{
+    bool sorted = true;
+    for (size_t i = 1; i < names->count; i++) {
+        sorted = sorted && order[i] < names->count &&
+                 strcmp(names->names[order[i - 1]], names->names[order[i]]) < 0;
+    }
+    tap_ok(sorted && order[0] < names->count, "the order of %s words", what);
+}
+
 int main(void)
 {
     test_table(&bv_names_access, 3, "read_write", "access");
@@ -57,6 +68,8 @@ int main(void)
     test_table(&bv_names_workload, 2, "wasm", "workload");
     test_table(&bv_names_kill, 2, "atomic", "kill");
     test_table(&bv_names_fds, 2, "only", "fds");
+    test_order(&bv_names_dimension, bv_dimensions_by_name, "dimension");
+    test_order(&bv_names_claim, bv_claims_by_name, "claim");
     test_claims();
     tap_text(bv_requirement_name(BV_REQ_FILESYSTEM), "filesystem", "requirement kinds");
     tap_text(bv_requirement_name(BV_REQ_INHERITED_FDS_ONLY), "inherited_fds_only",

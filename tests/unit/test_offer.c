@@ -87,6 +87,24 @@ static void test_memory(void)
     tap_ok(given.guarantee == BV_GUARANTEE_ENFORCED && given.floor == LINUX_RESIDENT_FLOOR &&
                strstr(given.mechanism, "memsw") && given.evidence & BV_CLAIM_RESOURCE_USAGE,
            "v1: %s", given.mechanism);
+    struct bv_intent open = machine_intent();
+    open.network = BV_NETWORK_ALLOW_ALL;
+    open.budgets[BV_RESIDENT_BYTES].limit = 64u << 20;
+    given = offer(MACHINE_ROOT_HYBRID, &open, BV_RESIDENT_BYTES);
+    tap_ok(strstr(given.mechanism, "kmem.tcp") &&
+               linux_socket_share(machine_profile(MACHINE_ROOT_HYBRID), &open) == 4u << 20,
+           "with a network, v1 counts socket buffers apart: %s", given.mechanism);
+    given = offer(MACHINE_ROOT_V2, &open, BV_RESIDENT_BYTES);
+    tap_ok(!strstr(given.mechanism, "kmem") &&
+               linux_socket_share(machine_profile(MACHINE_ROOT_V2), &open) == 0,
+           "v2 counts them with the rest");
+    open.network = BV_NETWORK_DENY_ALL;
+    tap_ok(linux_socket_share(machine_profile(MACHINE_ROOT_HYBRID), &open) == 0,
+           "without a network there are none");
+    open.network = BV_NETWORK_ALLOW_ALL;
+    open.budgets[BV_RESIDENT_BYTES].limit = BV_UNLIMITED;
+    tap_ok(linux_socket_share(machine_profile(MACHINE_ROOT_HYBRID), &open) == 0,
+           "and unlimited memory is not divided");
     given = offer(MACHINE_ROOT_V2, &intent, BV_RESIDENT_BYTES);
     tap_ok(strstr(given.mechanism, "memory.max") && strstr(given.mechanism, "swap.max"), "v2: %s",
            given.mechanism);

@@ -276,14 +276,14 @@ static uint64_t some_word(uint64_t *state)
         CLONE_NEWUSER,
         CLONE_NEWNET,
         0020000,
-        0060000,
+        0104755,
         0100644,
         0xffffffff,
         UINT64_MAX,
         SOCK_CLOEXEC | 1,
         SOCK_NONBLOCK | 2,
-        262,
-        4096,
+        02000,
+        0101,
     };
     *state ^= *state << 13;
     *state ^= *state >> 7;

@@ -89,7 +89,8 @@ static void test_bound(void)
     tap_ok(bv_snapshot_set(snapshot, "one.more", "v", NULL) == BV_E_LIMIT, "one more does not");
     tap_ok(bv_snapshot_set(snapshot, "k0", "again", NULL) == BV_OK, "replacing still does");
     for (size_t i = 1; i < snapshot->count; i++) {
-        ok = strcmp(snapshot->fact[i - 1].key, snapshot->fact[i].key) < 0 && ok;
+        ok = strcmp(bv_snapshot_at(snapshot, i - 1)->key, bv_snapshot_at(snapshot, i)->key) < 0 &&
+             ok;
     }
     tap_ok(ok, "sorted and unique");
     bv_snapshot_free(snapshot);

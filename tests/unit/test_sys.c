@@ -62,28 +62,33 @@ static void test_resolved(const struct fixture *fixture)
 static void test_sockets(void)
 {
     int pair[2], type;
-    static const struct {
-        int type, wanted;
-    } rows[] = { { SOCK_DGRAM, 1 }, { SOCK_STREAM, 0 }, { SOCK_SEQPACKET, 0 } };
+    struct bv_fd_facts facts;
+    static const int rows[] = { SOCK_DGRAM, SOCK_STREAM, SOCK_SEQPACKET };
     for (size_t i = 0; i < BV_COUNT(rows); i++) {
-        type = rows[i].type | SOCK_CLOEXEC;
+        type = rows[i] | SOCK_CLOEXEC;
         tap_ok(socketpair(AF_UNIX, type, 0, pair) == 0 &&
-                   sys->is_unix_datagram(pair[0]) == rows[i].wanted,
-               "unix socket of type %d: %d", rows[i].type, rows[i].wanted);
+                   sys->describe_fd(pair[0], &facts) == 0 && facts.socket_domain == AF_UNIX &&
+                   facts.socket_type == rows[i] && !facts.is_directory && !facts.is_path,
+               "unix socket of type %d", rows[i]);
         sys->close(pair[0]);
         sys->close(pair[1]);
     }
     int udp = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     if (udp >= 0) {
-        tap_ok(sys->is_unix_datagram(udp) == 0, "a UDP socket is no unix socket");
+        tap_ok(sys->describe_fd(udp, &facts) == 0 && facts.socket_domain == AF_INET,
+               "a UDP socket is no unix socket");
         sys->close(udp);
     }
     int path = open("/", O_PATH | O_CLOEXEC), file = open("/", O_RDONLY | O_CLOEXEC);
-    tap_ok(sys->is_unix_datagram(path) == 0 && sys->is_unix_datagram(file) == 0,
-           "nor are a path and a directory");
+    tap_ok(sys->describe_fd(path, &facts) == 0 && facts.is_path && facts.is_directory &&
+               facts.socket_domain == -1,
+           "a path is one");
+    tap_ok(sys->describe_fd(file, &facts) == 0 && !facts.is_path && facts.is_directory &&
+               facts.socket_type == -1,
+           "and an open directory is none");
     sys->close(path);
     sys->close(file);
-    tap_ok(sys->is_unix_datagram(file) == -EBADF, "what is not open is told apart");
+    tap_ok(sys->describe_fd(file, &facts) == -EBADF, "what is not open is told apart");
 }
 
 static void on_alarm(int signal)

@@ -53,8 +53,29 @@ static size_t naive(const unsigned char *b, size_t size)
     return real && encode(code, back) == length && memcmp(back, b, length) == 0 ? length : 0;
 }
 
+static void test_clean(void)
+{
+    static const char *const pairs[][2] = {
+        { "", "" },
+        { "plain ~", "plain ~" },
+        { "a\nb\tc\177d\033[1m", "a?b?c?d?[1m" },
+        { "\303\251\342\202\254\360\237\230\200", "\303\251\342\202\254\360\237\230\200" },
+        { "\302\205\302\237\302\240", "????\302\240" }, /* C1 ends at U+009F */
+        { "\377x\303", "?x?" },
+        { "\342\202", "??" },
+        { "\001", "?" },
+    };
+    for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {
+        char text[32];
+        (void)snprintf(text, sizeof(text), "%s", pairs[i][0]);
+        bv_utf8_clean(text);
+        tap_text(text, pairs[i][1], "cleaned, %zu", i);
+    }
+}
+
 int main(void)
 {
+    test_clean();
     bool all = true;
     for (uint32_t code = 0; code <= 0x10ffff; code++) {
         char text[4];

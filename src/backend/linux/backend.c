@@ -14,7 +14,13 @@ static void linux_close(void *pointer)
     if (context == NULL) {
         return;
     }
-    linux_cgroup_move_back();
+    while (context->waiting != NULL) {
+        struct linux_ready *ready = context->waiting;
+        context->waiting = ready->next;
+        linux_ready_drop(ready);
+    }
+    (void)pthread_cond_destroy(&context->idle);
+    linux_cgroup_move_back(); /* after its launchers, which are where it is */
     linux_fd_close(&context->launcher_fd);
     linux_fd_close(&context->canary_tcp);
     linux_fd_close(&context->canary_unix);
@@ -34,6 +40,8 @@ static const struct bv_backend_ops linux_ops = {
     .dispatch = linux_dispatch,
     .close_run = linux_close_run,
     .close = linux_close,
+    .prepare = linux_prepare,
+    .owns_fd = linux_owns_fd,
 };
 
 enum bv_status bv_backend_linux(struct bv_backend **ret_backend, struct bv_error *error)
@@ -43,7 +51,13 @@ enum bv_status bv_backend_linux(struct bv_backend **ret_backend, struct bv_error
         return bv_fail_nomem(error);
     }
     context->launcher_fd = context->canary_tcp = context->canary_unix = -EBADF;
-    const int result = pthread_mutex_init(&context->lock, NULL);
+    int result = pthread_mutex_init(&context->lock, NULL);
+    if (result == 0) {
+        result = pthread_cond_init(&context->idle, NULL);
+        if (result != 0) {
+            (void)pthread_mutex_destroy(&context->lock);
+        }
+    }
     if (result != 0) {
         free(context);
         return bv_fail_sys(error, "", -result, "making the backend's lock");

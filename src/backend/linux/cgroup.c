@@ -20,13 +20,14 @@
 #include <unistd.h>
 
 #include "backend/linux/os.h"
+#include "backend/linux/probe.h"
 #include "base/check.h"
 
 /* PID_MAX_LIMIT of 64-bit kernels: pids.max takes no more, and no more tasks can exist. */
 #define PIDS_MAX           4194304u
 #define REMOVE_WAIT_MILLIS 2000u
 
-static void init_leaf(struct linux_leaf *leaf)
+void linux_leaf_init(struct linux_leaf *leaf)
 {
     memset(leaf, 0, sizeof(*leaf));
     leaf->core_fd = leaf->cpu_fd = leaf->oom_fd = leaf->home_fd = -EBADF;
@@ -42,8 +43,7 @@ static int open_at(int dir_fd, const char *name, int flags)
     return linux_fd_high(openat(dir_fd, name, flags | O_CLOEXEC));
 }
 
-/* Makes the leaf below `parent`, remembers it, opens its directory. */
-static int make_below(struct linux_leaf *leaf, const char *parent)
+int linux_leaf_below(struct linux_leaf *leaf, const char *parent)
 {
     BV_ASSERT(leaf->parent_count < BV_COUNT(leaf->parents));
     char path[sizeof(leaf->parents[0]) + sizeof(leaf->name)];
@@ -55,37 +55,28 @@ static int make_below(struct linux_leaf *leaf, const char *parent)
     return open_at(AT_FDCWD, path, O_RDONLY | O_DIRECTORY);
 }
 
-/* The same for v1, with its tasks file open for the workload to write itself into. */
-static int make_v1(struct linux_leaf *leaf, const char *parent, int *ret_dir)
+static int duplicate(int from, int *ret_dir)
 {
-    /* One hierarchy may carry several controllers (cpu,cpuacct; or all in one mount). */
-    const int others[] = { leaf->memory_dir, leaf->pids_dir, leaf->cpu_dir };
-    struct stat parent_stat, leaf_parent;
-    for (size_t i = 0; i < BV_COUNT(others); i++) {
-        if (others[i] >= 0 && stat(parent, &parent_stat) == 0 &&
-            fstatat(others[i], "..", &leaf_parent, 0) == 0 &&
-            parent_stat.st_dev == leaf_parent.st_dev && parent_stat.st_ino == leaf_parent.st_ino) {
-            *ret_dir = linux_fd_high(fcntl(others[i], F_DUPFD_CLOEXEC, 3));
-            return *ret_dir < 0 ? *ret_dir : 0;
-        }
-    }
-    *ret_dir = make_below(leaf, parent);
-    if (*ret_dir < 0) {
-        return *ret_dir;
-    }
-    BV_ASSERT(leaf->task_fd_count < BV_FRAME_TASKS_MAX);
-    const int tasks = open_at(*ret_dir, "tasks", O_WRONLY);
-    if (tasks < 0) {
-        return tasks;
-    }
-    leaf->task_fds[leaf->task_fd_count++] = tasks;
-    return 0;
+    *ret_dir = linux_fd_high(fcntl(from, F_DUPFD_CLOEXEC, 3));
+    return *ret_dir < 0 ? *ret_dir : 0;
 }
 
-static int duplicate_core(const struct linux_leaf *leaf, int *ret_dir)
+/* The workload writes itself into the tasks file. One hierarchy may carry several controllers (cpu,cpuacct; or all in one mount). */
+static int open_tasks(struct linux_leaf *leaf, int dir)
 {
-    *ret_dir = linux_fd_high(fcntl(leaf->core_fd, F_DUPFD_CLOEXEC, 3));
-    return *ret_dir < 0 ? *ret_dir : 0;
+    struct stat wanted, open;
+    for (uint32_t i = 0; i < leaf->task_fd_count; i++) {
+        if (fstatat(dir, "tasks", &wanted, 0) == 0 && fstat(leaf->task_fds[i], &open) == 0 &&
+            wanted.st_dev == open.st_dev && wanted.st_ino == open.st_ino) {
+            return 0;
+        }
+    }
+    BV_ASSERT(leaf->task_fd_count < BV_FRAME_TASKS_MAX);
+    const int tasks = open_at(dir, "tasks", O_WRONLY);
+    if (tasks >= 0) {
+        leaf->task_fds[leaf->task_fd_count++] = tasks;
+    }
+    return tasks < 0 ? tasks : 0;
 }
 
 /* A v2 controller: enabled for the children of the own cgroup, if it is not yet; the leaf is the
@@ -93,22 +84,19 @@ static int duplicate_core(const struct linux_leaf *leaf, int *ret_dir)
 static int make_v2(struct linux_leaf *leaf, const char *parent, const char *controller,
                    int *ret_dir)
 {
-    int result = linux_cgroup_v2_controller(parent, controller);
-    if (result == LINUX_DIVIDE_ALONE) {
-        result = linux_cgroup_move_down(parent);
-        result = result < 0 ? result : LINUX_DIVIDE_ROOT;
-    }
-    if (result == LINUX_DIVIDE_ROOT) {
+    int result = leaf->core_fd < 0 ? -ENODEV : linux_cgroup_v2_controller(parent, controller);
+    if (result == 1) {
         char path[600], text[32];
         snprintf(path, sizeof(path), "%s/cgroup.subtree_control", parent);
         snprintf(text, sizeof(text), "+%s", controller);
         result = linux_write_at(AT_FDCWD, path, text);
     }
     /* Held before the limits are set: without a controller they would be gone. */
-    if (result >= 0 && leaf->home_fd < 0) {
+    if (result >= 0 && leaf->own.moved && leaf->home_fd < 0) {
         leaf->home_fd = linux_cgroup_hold_home();
+        result = leaf->home_fd < 0 ? leaf->home_fd : result;
     }
-    return result < 0 ? result : duplicate_core(leaf, ret_dir);
+    return result < 0 ? result : duplicate(leaf->core_fd, ret_dir);
 }
 
 static int write_number(int dir_fd, const char *name, uint64_t value)
@@ -180,20 +168,25 @@ static int limit_memory(struct linux_leaf *leaf, bool has_swap_limit, uint64_t b
     return result;
 }
 
-static int add_memory(struct linux_leaf *leaf, const struct linux_cgroups *cgroups,
-                      const struct bv_profile *profile, uint64_t bytes)
+/* The leaf's part of a v1 hierarchy stands since it was tried; that it does not is another machine than the one that was probed. */
+static int join_v1(struct linux_leaf *leaf, int dir)
+{
+    return dir < 0 ? -ENODEV : open_tasks(leaf, dir);
+}
+
+static int add_memory(struct linux_leaf *leaf, const struct bv_profile *profile, uint64_t bytes)
 {
     const uint64_t version = profile->word[LW_MEMORY];
     if (version == LINUX_CONTROLLER_NONE) {
         return 0;
     }
-    const struct linux_hierarchy *own = &cgroups->at[CGROUP_MEMORY];
+    const struct linux_hierarchy *own = &leaf->own.at[CGROUP_MEMORY];
     if (own->version != version) {
-        return -ENODEV; /* the machine is not the one that was probed */
+        return -ENODEV;
     }
     leaf->memory_v2 = version == LINUX_CONTROLLER_V2;
     int result = leaf->memory_v2 ? make_v2(leaf, own->dir, "memory", &leaf->memory_dir)
-                                 : make_v1(leaf, own->dir, &leaf->memory_dir);
+                                 : join_v1(leaf, leaf->memory_dir);
     if (result < 0) {
         return result;
     }
@@ -204,20 +197,36 @@ static int add_memory(struct linux_leaf *leaf, const struct linux_cgroups *cgrou
                             : limit_memory(leaf, profile->word[LW_MEMSW] != 0, bytes);
 }
 
-static int add_pids(struct linux_leaf *leaf, const struct linux_cgroups *cgroups,
-                    const struct bv_profile *profile, uint64_t processes)
+uint64_t linux_socket_share(const struct bv_profile *profile, const struct bv_intent *intent)
+{
+    const uint64_t bytes = intent->budgets[BV_RESIDENT_BYTES].limit;
+    const bool apart = profile->word[LW_MEMORY] == LINUX_CONTROLLER_V1 &&
+                       intent->network == BV_NETWORK_ALLOW_ALL && bytes != BV_UNLIMITED;
+    return apart ? bytes / 16 : 0;
+}
+
+/* The kernel's name says TCP; what it counts is the buffers of every socket whose protocol accounts
+ * them, UDP too (mem_cgroup_charge_skmem()). At the limit senders wait. */
+int linux_leaf_limit_sockets(struct linux_leaf *leaf, uint64_t bytes)
+{
+    const int result = write_number(leaf->memory_dir, "memory.kmem.tcp.limit_in_bytes", bytes);
+    leaf->sockets_v1 = result == 0;
+    return result;
+}
+
+static int add_pids(struct linux_leaf *leaf, const struct bv_profile *profile, uint64_t processes)
 {
     const uint64_t version = profile->word[LW_PIDS];
-    if (version == LINUX_CONTROLLER_NONE || processes == 0) {
+    if (version == LINUX_CONTROLLER_NONE) {
         return 0;
     }
-    const struct linux_hierarchy *own = &cgroups->at[CGROUP_PIDS];
+    const struct linux_hierarchy *own = &leaf->own.at[CGROUP_PIDS];
     if (own->version != version) {
         return -ENODEV;
     }
     leaf->pids_v2 = version == LINUX_CONTROLLER_V2;
     int result = leaf->pids_v2 ? make_v2(leaf, own->dir, "pids", &leaf->pids_dir)
-                               : make_v1(leaf, own->dir, &leaf->pids_dir);
+                               : join_v1(leaf, leaf->pids_dir);
     if (result < 0 || processes == UINT64_MAX) {
         return result;
     }
@@ -230,20 +239,18 @@ static int add_pids(struct linux_leaf *leaf, const struct linux_cgroups *cgroups
     return result;
 }
 
-static int add_cpu(struct linux_leaf *leaf, const struct linux_cgroups *cgroups,
-                   const struct bv_profile *profile)
+static int add_cpu(struct linux_leaf *leaf, const struct bv_profile *profile)
 {
     const uint64_t version = profile->word[LW_CPUACCT];
-    int result = 0;
+    int result;
     if (version == LINUX_CONTROLLER_NONE) {
         return 0;
     }
     leaf->cpu_v2 = version == LINUX_CONTROLLER_V2;
     if (leaf->cpu_v2) {
-        result = leaf->core_fd < 0 ? -ENODEV : duplicate_core(leaf, &leaf->cpu_dir);
+        result = leaf->core_fd < 0 ? -ENODEV : duplicate(leaf->core_fd, &leaf->cpu_dir);
     } else {
-        const struct linux_hierarchy *own = &cgroups->at[CGROUP_CPU];
-        result = own->version == version ? make_v1(leaf, own->dir, &leaf->cpu_dir) : -ENODEV;
+        result = join_v1(leaf, leaf->cpu_dir);
     }
     if (result < 0) {
         return result;
@@ -253,14 +260,12 @@ static int add_cpu(struct linux_leaf *leaf, const struct linux_cgroups *cgroups,
     return leaf->cpu_fd < 0 ? leaf->cpu_fd : 0;
 }
 
-/* Written before the other leaves are made, so that none is ever without its entry. It serves
- * sweeps that start from other cgroups only, and holds nothing up where it cannot be kept. */
-static void note_parents(const struct linux_leaf *leaf, const struct linux_cgroups *cgroups)
+void linux_leaf_note_parents(const struct linux_leaf *leaf)
 {
     char text[LINUX_LEAF_PARENTS_BYTES];
     size_t size = 0;
     for (int use = CGROUP_CORE + 1; use < CGROUP_COUNT; use++) {
-        const struct linux_hierarchy *own = &cgroups->at[use];
+        const struct linux_hierarchy *own = &leaf->own.at[use];
         const size_t length = strlen(own->dir);
         if (own->version == LINUX_CONTROLLER_V1 && size + length + 1 <= sizeof(text)) {
             memcpy(text + size, own->dir, length);
@@ -273,41 +278,37 @@ static void note_parents(const struct linux_leaf *leaf, const struct linux_cgrou
     }
 }
 
-int linux_leaf_make(struct linux_leaf *leaf, const struct bv_profile *profile, const char *attempt,
-                    uint64_t memory_bytes, uint64_t processes)
+int linux_leaf_set(struct linux_leaf *leaf, const struct bv_profile *profile, uint64_t memory_bytes,
+                   uint64_t processes)
 {
-    struct linux_cgroups cgroups;
-    init_leaf(leaf);
-    const uint64_t *word = profile->word;
-    if (!word[LW_CGROUP_CORE] && !word[LW_MEMORY] && !word[LW_PIDS] && !word[LW_CPUACCT]) {
-        return 0;
-    }
-    int result = linux_leaf_name(attempt, leaf->name, sizeof(leaf->name));
+    int result = profile->word[LW_CGROUP_CORE] && leaf->core_fd < 0 ? leaf->core_fd : 0;
     if (result == 0) {
-        result = linux_cgroups_find(&cgroups);
-    }
-    if (result == 0 && word[LW_CGROUP_CORE]) {
-        const struct linux_hierarchy *own = &cgroups.at[CGROUP_CORE];
-        leaf->core_fd = own->version == LINUX_CONTROLLER_V2 ? make_below(leaf, own->dir) : -ENODEV;
-        result = leaf->core_fd < 0 ? leaf->core_fd : 0;
-        if (result == 0) {
-            note_parents(leaf, &cgroups);
-        }
+        result = add_memory(leaf, profile, memory_bytes);
     }
     if (result == 0) {
-        result = add_memory(leaf, &cgroups, profile, memory_bytes);
+        result = add_pids(leaf, profile, processes);
     }
     if (result == 0) {
-        result = add_pids(leaf, &cgroups, profile, processes);
-    }
-    if (result == 0) {
-        result = add_cpu(leaf, &cgroups, profile);
+        result = add_cpu(leaf, profile);
     }
     if (result < 0) {
         (void)linux_leaf_remove(
             leaf); /* empty, so it goes at once; the first failure is the one to tell */
     }
     return result;
+}
+
+int linux_leaf_make(struct linux_leaf *leaf, const struct bv_profile *profile, const char *attempt,
+                    uint64_t memory_bytes, uint64_t processes)
+{
+    struct linux_cgroup_trial trial;
+    const uint64_t *word = profile->word;
+    linux_leaf_init(leaf);
+    if (!word[LW_CGROUP_CORE] && !word[LW_MEMORY] && !word[LW_PIDS] && !word[LW_CPUACCT]) {
+        return 0;
+    }
+    linux_leaf_try(leaf, attempt, &trial);
+    return linux_leaf_set(leaf, profile, memory_bytes, processes);
 }
 
 int linux_leaf_kill(const struct linux_leaf *leaf)
@@ -348,10 +349,18 @@ bool linux_leaf_cpu_micros(const struct linux_leaf *leaf, uint64_t *ret_micros)
     return true;
 }
 
+/* The two peaks need not have been at once, so their sum errs upwards. */
 bool linux_leaf_memory_peak(const struct linux_leaf *leaf, uint64_t *ret_bytes)
 {
-    return read_number(leaf->memory_dir,
-                       leaf->memory_v2 ? "memory.peak" : "memory.max_usage_in_bytes", ret_bytes);
+    uint64_t sockets = 0;
+    if (!read_number(leaf->memory_dir,
+                     leaf->memory_v2 ? "memory.peak" : "memory.max_usage_in_bytes", ret_bytes) ||
+        (leaf->sockets_v1 &&
+         !read_number(leaf->memory_dir, "memory.kmem.tcp.max_usage_in_bytes", &sockets))) {
+        return false;
+    }
+    *ret_bytes += sockets;
+    return true;
 }
 
 bool linux_leaf_oom_kills(const struct linux_leaf *leaf, uint64_t *ret_count)
@@ -413,9 +422,8 @@ int linux_leaf_remove(struct linux_leaf *leaf)
         const int removed = linux_leaf_rmdir(leaf->parents[i], leaf->name, REMOVE_WAIT_MILLIS);
         result = result == 0 ? removed : result;
     }
-    /* Which controllers it had is still to be told (witness.c). */
-    leaf->parent_count = 0;
-    leaf->task_fd_count = 0;
+    /* What the accounts were is still asked when the report is made. */
+    leaf->task_fd_count = leaf->parent_count = 0;
     linux_fd_close(&leaf->home_fd); /* the leaf is gone: now the controllers may go */
     return result;
 }

@@ -10,18 +10,6 @@
 
 #include "backend/linux/linux.h"
 
-enum linux_cgroup { CGROUP_CORE, CGROUP_MEMORY, CGROUP_PIDS, CGROUP_CPU, CGROUP_COUNT };
-
-struct linux_hierarchy {
-    enum linux_controller
-        version;   /* NONE: not mounted, or the caller's own cgroup is not visible in the mount */
-    char dir[512]; /* the caller's own cgroup; absolute */
-};
-
-struct linux_cgroups {
-    struct linux_hierarchy at[CGROUP_COUNT];
-};
-
 /* Reads /proc/self/cgroup and mountinfo. CORE is the v2 hierarchy; a use whose controller is
  * bound to no v1 hierarchy is in v2 as well. CPU needs no controller there: cpu.stat counts in
  * every v2 cgroup (cgroup-v2.rst, "CPU Interface Files"), so v1 cpuacct is for machines without
@@ -31,15 +19,16 @@ int linux_cgroups_find(struct linux_cgroups *ret_cgroups);
  * (cgroup_home.c). */
 int linux_cgroups_find_raw(struct linux_cgroups *ret_cgroups);
 
-/* Whether a child of the caller's own v2 cgroup has a controller. 0: it has. DIVIDE_ROOT: it will
- * once the controller is enabled, which the root cgroup can do while it holds processes.
- * DIVIDE_ALONE: it will once the caller, the cgroup's only process, has moved down. -ENOENT: not
- * available there; -EBUSY: available, but other processes are in the own cgroup; another -errno:
- * why the cgroup cannot be divided. */
-#define LINUX_DIVIDE_ROOT  1
-#define LINUX_DIVIDE_ALONE 2
+/* Whether a child of the caller's own v2 cgroup has a controller: 0: it has; 1: it will once the
+ * controller is enabled, which only the root cgroup can do while it holds processes; -ENOENT:
+ * not available there; -EBUSY: available, but the own cgroup holds processes (cgroup-v2.rst, no
+ * internal process constraint). */
 int linux_cgroup_v2_controller(const char *dir, const char *controller);
 
+/* cgroup_home.c. Where the own v2 cgroup holds nobody but the calling process, moves it into a child
+ * and enables the controllers that leaves need; elsewhere nothing. Before a launcher is started,
+ * which would be somebody else. Failures show when the leaf is tried. */
+void linux_cgroup_divide(void);
 /* cgroup_home.c. 0 if the caller may move into a child of its own cgroup `dir` and enable
  * controllers there, without touching anybody else; -EBUSY: it is not alone in it. */
 int linux_cgroup_may_divide(int dir);
@@ -51,10 +40,16 @@ int linux_cgroup_move_down(const char *dir);
 void linux_cgroup_move_back(void);
 /* A descriptor that keeps the process where it is while a leaf lives; -EBADF if it did not move. */
 int linux_cgroup_hold_home(void);
-/* Cuts the last component off `dir` if it is the child that this process moved into. */
-void linux_cgroup_home_of(char *dir);
+/* Cuts the last component off `dir` if it is the child that this process moved into. False: it is not. */
+bool linux_cgroup_home_of(char *dir);
 /* Whether a name is that of such a child, whoever made it: it may hold what the owner started. */
 bool linux_leaf_is_home(const char *name);
+
+/* Makes the leaf of that name below `parent`, remembers it, opens its directory. */
+int linux_leaf_below(struct linux_leaf *leaf, const char *parent);
+/* Written before the other leaves are made, so that none is ever without its entry. It serves
+ * sweeps that start from other cgroups only, and holds nothing up where it cannot be kept. */
+void linux_leaf_note_parents(const struct linux_leaf *leaf);
 
 /* bvisor-<tag>.<inode of the pid namespace>.<pid>.<start time>: names the owner of a leaf. 0 or
  * -errno. */

@@ -119,12 +119,15 @@ static void read_own_line(char *line, struct own_paths *own)
     }
 }
 
+/* Read in large pieces: the kernel walks the table anew for each. */
 static int for_lines(const char *file, void (*visit)(char *line, void *context), void *context)
 {
+    char piece[16384];
     FILE *stream = fopen(file, "re");
     if (!stream) {
         return -errno;
     }
+    (void)setvbuf(stream, piece, _IOFBF, sizeof(piece));
     char *line = NULL;
     size_t capacity = 0;
     while (getline(&line, &capacity, stream) > 0) {
@@ -207,7 +210,7 @@ int linux_cgroups_find(struct linux_cgroups *ret_cgroups)
     const int result = linux_cgroups_find_raw(ret_cgroups);
     for (int use = 0; result == 0 && use < CGROUP_COUNT; use++) {
         if (ret_cgroups->at[use].version == LINUX_CONTROLLER_V2) {
-            linux_cgroup_home_of(ret_cgroups->at[use].dir);
+            ret_cgroups->moved |= linux_cgroup_home_of(ret_cgroups->at[use].dir);
         }
     }
     return result;
@@ -243,8 +246,7 @@ int linux_cgroup_v2_controller(const char *dir, const char *controller)
         } else if (result >= 0) {
             /* Only the root cgroup of the hierarchy has no cgroup.type. */
             const bool is_root = faccessat(fd, "cgroup.type", F_OK, 0) != 0 && errno == ENOENT;
-            result = is_root ? LINUX_DIVIDE_ROOT : linux_cgroup_may_divide(fd);
-            result = result == 0 ? LINUX_DIVIDE_ALONE : result;
+            result = is_root ? 1 : -EBUSY;
         }
     }
     close(fd);

@@ -5,7 +5,7 @@
  * made below the caller's own cgroup and nowhere else, so the caller itself must move down first,
  * into a child of its own: the way that systemd prescribes for what it delegates
  * (CGROUP_DELEGATION.md). That is done only where the caller is the only process of its cgroup:
- * nobody else is ever moved. The child's name tells its owner, so every later look at the own
+ * nobody else is ever moved, and before its first launcher is started. The child's name tells its owner, so every later look at the own
  * cgroup finds the one above it, and no state is kept. When the backend is closed the caller moves
  * back and the child goes, unless a leaf still lives beside it. LINUX.md 2. */
 #include "backend/linux/cgroup.h"
@@ -66,12 +66,13 @@ static char *own_child(char *dir)
                : NULL;
 }
 
-void linux_cgroup_home_of(char *dir)
+bool linux_cgroup_home_of(char *dir)
 {
     char *child = own_child(dir);
     if (child) {
         *child = '\0';
     }
+    return child != NULL;
 }
 
 bool linux_leaf_is_home(const char *name)
@@ -99,6 +100,38 @@ int linux_cgroup_move_down(const char *dir)
         (void)rmdir(path);
     }
     return result;
+}
+
+void linux_cgroup_divide(void)
+{
+    static const struct {
+        enum linux_cgroup use;
+        const char *name, *enable;
+    } controllers[] = { { CGROUP_MEMORY, "memory", "+memory" }, { CGROUP_PIDS, "pids", "+pids" } };
+    struct linux_cgroups cgroups;
+    bool wanted[BV_COUNT(controllers)] = { false }, any = false;
+    if (linux_cgroups_find(&cgroups) != 0 || cgroups.moved ||
+        cgroups.at[CGROUP_CORE].version != LINUX_CONTROLLER_V2) {
+        return;
+    }
+    const char *own = cgroups.at[CGROUP_CORE].dir;
+    for (size_t i = 0; i < BV_COUNT(controllers); i++) {
+        wanted[i] = cgroups.at[controllers[i].use].version == LINUX_CONTROLLER_V2 &&
+                    linux_cgroup_v2_controller(own, controllers[i].name) == -EBUSY;
+        any = any || wanted[i];
+    }
+    const int dir = any ? open(own, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
+    if (dir < 0) {
+        return;
+    }
+    if (linux_cgroup_may_divide(dir) == 0 && linux_cgroup_move_down(own) == 0) {
+        for (size_t i = 0; i < BV_COUNT(controllers); i++) {
+            if (wanted[i]) {
+                (void)linux_write_at(dir, "cgroup.subtree_control", controllers[i].enable);
+            }
+        }
+    }
+    close(dir);
 }
 
 /* The v2 cgroup that this process is in, as a directory; false if it is not one that it made. */

@@ -170,23 +170,19 @@ static void sweep_below(const char *parent, unsigned long long own_ns)
     closedir(dir);
 }
 
-void linux_leaf_sweep(const struct bv_profile *profile)
+void linux_leaf_sweep(const struct linux_cgroups *own)
 {
-    const uint64_t *word = profile->word;
-    struct linux_cgroups cgroups;
     struct stat ns;
-    /* Without a usable hierarchy nobody like us could have made a leaf here. */
-    if ((!word[LW_CGROUP_CORE] && !word[LW_MEMORY] && !word[LW_PIDS] && !word[LW_CPUACCT]) ||
-        stat("/proc/self/ns/pid", &ns) != 0 || linux_cgroups_find(&cgroups) != 0) {
+    if (stat("/proc/self/ns/pid", &ns) != 0) {
         return;
     }
     for (int use = 0; use < CGROUP_COUNT; use++) {
-        bool seen = cgroups.at[use].version == LINUX_CONTROLLER_NONE;
+        bool seen = own->at[use].version == LINUX_CONTROLLER_NONE;
         for (int other = 0; other < use; other++) {
-            seen = seen || strcmp(cgroups.at[use].dir, cgroups.at[other].dir) == 0;
+            seen = seen || strcmp(own->at[use].dir, own->at[other].dir) == 0;
         }
         if (!seen) {
-            sweep_below(cgroups.at[use].dir, (unsigned long long)ns.st_ino);
+            sweep_below(own->at[use].dir, (unsigned long long)ns.st_ino);
         }
     }
 }

@@ -145,6 +145,16 @@ static void classify_capture(const struct bv_intent *intent, struct bv_verdict *
     }
 }
 
+static bool has_root(const struct bv_intent *intent, const char *path)
+{
+    for (size_t i = 0; i < intent->root_count; i++) {
+        if (strcmp(intent->roots[i].path, path) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void classify_expose(const struct bv_requirement *requirement, struct bv_verdict *verdict)
 {
     if (!requirement->control) {
@@ -180,9 +190,18 @@ void linux_classify(void *context, const struct bv_profile *profile, const struc
                               "the host stay closed");
         return;
     case BV_REQ_INHERITED_FDS_ONLY:
+        if (profile->word[LW_LANDLOCK_ABI] == 0 && has_root(intent, "/proc")) {
+            refuse(ret_verdict,
+                   "without Landlock a file that is kept for reading can be opened again for "
+                   "writing through /proc/self/fd",
+                   "leave /proc out of the roots (--system grants it), or a kernel with Landlock");
+            return;
+        }
         add_note(
             ret_verdict,
-            "a kept descriptor that is an AF_UNIX datagram socket is refused when the run starts");
+            "a kept descriptor that is a directory, O_PATH, an AF_UNIX datagram socket, an "
+            "io_uring "
+            "or, where the network is denied, a network socket is refused when the run starts");
         return;
     case BV_REQ_NETWORK_DENY_ALL:
         if (linux_unix_sockets(profile->word[LW_LANDLOCK_ABI], intent)) {

@@ -1,8 +1,9 @@
 /* backend/linux/launch.c - from an admitted execution to a running launcher.
  *
- * Order: look at the granted paths, lower the intent to a frame, make the cgroup leaf (a workload is born in it), the pipes
- * and the control socket, seal the frame into a memory file, start the launcher. Everything after that is driven by
- * observe.c; what can wait (sweeping dead leaves, the caller's streams) is done while the launcher works. On failure nothing
+ * Order: take over a launcher (ready.c), which makes namespaces meanwhile; look at the granted paths, lower the intent to a
+ * frame, make the cgroup leaf (a workload is born in it) and the pipes, seal the frame into a memory file, send it with all
+ * descriptors. Everything after that is driven by observe.c; what can wait (the caller's streams) is done
+ * while the launcher works. On failure nothing
  * is left. Secrets stand in locked memory only, and in the frame's memory file until the launcher has read it. */
 #include <errno.h>
 #include <stdlib.h>
@@ -22,13 +23,12 @@
 
 #define HANDSHAKE_NS                                                                               \
     (10u * 1000000000ull) /* namespaces on a machine that swaps take a second; ten mean it hangs */
-#define INHERIT_MAX (BV_FRAME_KEEP_MAX + BV_FRAME_TASKS_MAX + 16)
 
-struct parcel { /* what only the launcher's side keeps; closed here once it is started */
+struct parcel { /* what only init keeps; closed here once it was sent */
     struct bv_frame *frame;
     struct bv_secret_store store; /* the environment's text when a secret is in it */
     char *plain;                  /* the same when none is */
-    int frame_fd, control_fd, streams[3];
+    int frame_fd, streams[3];
 };
 
 static void parcel_done(struct parcel *parcel)
@@ -39,7 +39,6 @@ static void parcel_done(struct parcel *parcel)
         (void)munmap(parcel->frame, sizeof *parcel->frame);
     }
     linux_fd_close(&parcel->frame_fd);
-    linux_fd_close(&parcel->control_fd);
     for (size_t i = 0; i < BV_COUNT(parcel->streams); i++) {
         linux_fd_close(&parcel->streams[i]);
     }
@@ -53,7 +52,7 @@ static struct parcel *parcel_new(void)
         return NULL;
     }
     parcel->store = (struct bv_secret_store)BV_SECRET_STORE_INIT;
-    parcel->frame_fd = parcel->control_fd = -EBADF;
+    parcel->frame_fd = -EBADF;
     parcel->streams[0] = parcel->streams[1] = parcel->streams[2] = -EBADF;
     /* Mapped, not allocated: most of it is never touched, and a page that is not touched costs nothing. */
     void *frame = mmap(NULL, sizeof *parcel->frame, PROT_READ | PROT_WRITE,
@@ -104,6 +103,10 @@ void linux_run_free(struct linux_run *run)
     linux_fd_close(&run->null_fd);
     linux_fd_close(&run->timer_fd);
     linux_fd_close(&run->epoll_fd);
+    if (run->launcher != NULL) {
+        linux_spawn_done(run->launcher->spawn);
+        free(run->launcher);
+    }
     free(run);
 }
 
@@ -192,26 +195,73 @@ static enum bv_status make_leaf(struct linux_run *run, struct parcel *parcel,
     (void)parcel;
     const struct bv_execution *execution = run->execution;
     const struct bv_budget_request *budgets = execution->intent->budgets;
-    const int result =
-        linux_leaf_make(&run->leaf, execution->profile, execution->attempt,
-                        budgets[BV_RESIDENT_BYTES].limit, budgets[BV_PROCESS_COUNT].limit);
-    if (result < 0) {
-        return bv_fail_sys(error, "cgroup", result, "making the cgroup leaf");
+    const uint64_t sockets = linux_socket_share(execution->profile, execution->intent);
+    const uint64_t memory = budgets[BV_RESIDENT_BYTES].limit - sockets,
+                   processes = budgets[BV_PROCESS_COUNT].limit;
+    const bool tried = run->leaf_made;
+    int result = tried ? linux_leaf_set(&run->leaf, execution->profile, memory, processes)
+                       : linux_leaf_make(&run->leaf, execution->profile, execution->attempt, memory,
+                                         processes);
+    run->leaf_made = result == 0;
+    if (result == 0 && !tried && run->leaf.parent_count > 0) {
+        linux_leaf_sweep(&run->leaf.own);
     }
-    run->leaf_made = true;
+    if (result == 0 && sockets > 0) {
+        result = linux_leaf_limit_sockets(&run->leaf, sockets);
+    }
+    return result < 0 ? bv_fail_sys(error, "cgroup", result, "making the cgroup leaf") : BV_OK;
+}
+
+/* Takes over the launcher that waits, or starts one: it is at work while the rest is made. */
+static enum bv_status take_launcher(struct linux_run *run, struct parcel *parcel,
+                                    struct bv_error *error)
+{
+    const bool new_net = run->execution->intent->network != BV_NETWORK_ALLOW_ALL;
+    const char *attempt = run->execution->attempt;
+    struct linux_ready *ready = linux_ready_take(run->context, attempt, new_net);
+    (void)parcel;
+    if (ready == NULL) {
+        const enum bv_status status = linux_ready_make(run->context, new_net, attempt, &ready, error);
+        if (status != BV_OK) {
+            return status;
+        }
+    }
+    run->control_fd = ready->control_fd;
+    run->launcher_fd = ready->launcher_fd;
+    run->launcher_pid = ready->launcher_pid;
+    run->launcher = ready;
+    run->init_fd = ready->init_fd;
+    run->seen = ready->seen;
+    run->ready = ready->ready;
+    run->tried = ready->tried;
+    if (ready->leaf_made) {
+        run->leaf = ready->leaf;
+    }
+    run->leaf_made = ready->leaf_made;
+    ready->leaf_made = false;
+    linux_fd_close(&ready->mounts_fd);
+    ready->control_fd = ready->launcher_fd = ready->init_fd = -EBADF;
     return BV_OK;
+}
+
+/* The start failed: the launcher is ended before anything that it may still use is closed. */
+static void end_launcher(struct linux_run *run)
+{
+    struct linux_ready *ready = run->launcher;
+    if (ready != NULL) {
+        ready->control_fd = BV_TAKE_FD(run->control_fd);
+        ready->launcher_fd = BV_TAKE_FD(run->launcher_fd);
+        ready->init_fd = BV_TAKE_FD(run->init_fd);
+        run->launcher = NULL;
+        linux_ready_drop(ready);
+    }
 }
 
 static enum bv_status make_channels(struct linux_run *run, struct parcel *parcel,
                                     struct bv_error *error)
 {
     int pair[2];
-    int result = linux_socket_pair(pair);
-    if (result < 0) {
-        return bv_fail_sys(error, "", result, "making the control socket");
-    }
-    run->control_fd = pair[0];
-    parcel->control_fd = pair[1];
+    int result;
     result = linux_pipe(pair, 1);
     for (int i = 0; result == 0 && i < 3; i++) {
         if (i == 0) {
@@ -263,77 +313,64 @@ static enum bv_status seal_frame(struct parcel *parcel, struct bv_error *error)
     return result < 0 ? bv_fail_sys(error, "frame", result, "sealing the launch frame") : BV_OK;
 }
 
-static void add_inherit(int32_t list[INHERIT_MAX], size_t *count, int fd)
+struct bundle { /* the descriptors of a launch in the order of their message */
+    int fds[BV_FRAME_DESCRIPTORS_MAX];
+    size_t count;
+};
+
+/* The place at which init will find it; -1: there is none. */
+static int32_t add(struct bundle *bundle, int fd)
 {
-    if (fd >= 0) {
-        BV_ASSERT(*count < INHERIT_MAX);
-        list[(*count)++] = fd;
+    if (fd < 0) {
+        return -1;
     }
+    BV_ASSERT(bundle->count < BV_COUNT(bundle->fds));
+    bundle->fds[bundle->count] = fd;
+    return (int32_t)bundle->count++;
 }
 
-/* Writes the descriptor numbers into the frame; they are the same on both sides. */
-static size_t number_descriptors(const struct linux_run *run, struct parcel *parcel,
-                                 int32_t list[INHERIT_MAX])
+/* Writes the places of descriptors into the frame; place 0 is the frame's own. */
+static void place_descriptors(const struct linux_run *run, struct parcel *parcel,
+                              struct bundle *bundle)
 {
     struct bv_frame *frame = parcel->frame;
-    size_t count = 0;
-    frame->control_fd = parcel->control_fd;
-    frame->stdin_fd = parcel->streams[0];
-    frame->stdout_fd = parcel->streams[1];
-    frame->stderr_fd = parcel->streams[2];
-    add_inherit(list, &count, frame->control_fd);
-    add_inherit(list, &count, frame->stdin_fd);
-    add_inherit(list, &count, frame->stdout_fd);
-    add_inherit(list, &count, frame->stderr_fd);
+    const struct linux_leaf *leaf = &run->leaf;
+    bundle->count = 1;
+    frame->stdin_fd = add(bundle, parcel->streams[0]);
+    frame->stdout_fd = add(bundle, parcel->streams[1]);
+    frame->stderr_fd = add(bundle, parcel->streams[2]);
     if (run->leaf_made) {
-        frame->leaf_fd = run->leaf.core_fd >= 0 ? run->leaf.core_fd : -1;
-        frame->cpu_fd = run->leaf.cpu_fd >= 0 ? run->leaf.cpu_fd : -1;
+        frame->leaf_fd = add(bundle, leaf->core_fd);
+        frame->cpu_fd = add(bundle, leaf->cpu_fd);
         /* Without a limit of its own an OOM kill in the leaf is the machine's doing, and no reason to end the tree. */
         const bool limited =
             run->execution->intent->budgets[BV_RESIDENT_BYTES].limit != BV_UNLIMITED;
-        frame->oom_fd = limited && run->leaf.oom_fd >= 0 ? run->leaf.oom_fd : -1;
-        frame->cpu_account = run->leaf.cpu_account;
-        frame->oom_account = frame->oom_fd >= 0 ? run->leaf.oom_account : BV_OOM_ACCOUNT_NONE;
-        frame->task_fd_count = run->leaf.task_fd_count;
-        for (uint32_t i = 0; i < run->leaf.task_fd_count; i++) {
-            frame->task_fds[i] = run->leaf.task_fds[i];
-            add_inherit(list, &count, frame->task_fds[i]);
+        frame->oom_fd = limited ? add(bundle, leaf->oom_fd) : -1;
+        frame->cpu_account = leaf->cpu_account;
+        frame->oom_account = frame->oom_fd >= 0 ? leaf->oom_account : BV_OOM_ACCOUNT_NONE;
+        frame->task_fd_count = leaf->task_fd_count;
+        for (uint32_t i = 0; i < leaf->task_fd_count; i++) {
+            frame->task_fds[i] = add(bundle, leaf->task_fds[i]);
         }
-        add_inherit(list, &count, frame->leaf_fd);
-        add_inherit(list, &count, frame->cpu_fd);
-        add_inherit(list, &count, frame->oom_fd);
     }
     for (uint32_t i = 0; i < frame->keep_count; i++) {
-        add_inherit(list, &count, frame->keep[i]);
+        frame->keep[i].fd = add(bundle, frame->keep[i].number);
     }
-    return count;
 }
 
-static enum bv_status spawn(struct linux_run *run, struct parcel *parcel, struct bv_error *error)
+static enum bv_status send_frame(struct linux_run *run, struct parcel *parcel,
+                                 struct bv_error *error)
 {
-    int32_t inherit[INHERIT_MAX];
-    int image_fd;
-    size_t count = number_descriptors(run, parcel, inherit);
-    enum bv_status status = linux_context_launcher(run->context, &image_fd, error);
-    if (status == BV_OK) {
-        status = seal_frame(parcel, error);
-    }
+    struct bundle bundle;
+    place_descriptors(run, parcel, &bundle);
+    const enum bv_status status = seal_frame(parcel, error);
     if (status != BV_OK) {
         return status;
     }
-    add_inherit(inherit, &count, parcel->frame_fd);
-    const struct linux_spawn spawn = {
-        .image_fd = image_fd,
-        .frame_fd = parcel->frame_fd,
-        .inherit = inherit,
-        .inherit_count = count,
-    };
+    bundle.fds[0] = parcel->frame_fd;
     run->deadline[DEADLINE_HANDSHAKE] = linux_now_ns() + HANDSHAKE_NS;
-    run->launcher_fd = linux_spawn(&spawn, &run->launcher_pid);
-    if (run->launcher_fd < 0) {
-        return bv_fail_sys(error, "launcher", run->launcher_fd, "starting the launcher");
-    }
-    return BV_OK;
+    const int result = linux_send_frame(run, bundle.fds, bundle.count);
+    return result < 0 ? bv_fail_sys(error, "launcher", result, "sending the launch frame") : BV_OK;
 }
 
 /* The caller's ends and everything that the event loop waits for; the launcher is at work meanwhile. */
@@ -363,6 +400,7 @@ static enum bv_status attach(struct linux_run *run, struct bv_error *error)
     } watches[] = {
         { WATCH_CONTROL, run->control_fd, EPOLLIN },
         { WATCH_LAUNCHER, run->launcher_fd, EPOLLIN },
+        { WATCH_INIT, run->init_fd, EPOLLIN },
         { WATCH_CANCEL, execution->cancel_fd, EPOLLIN },
         { WATCH_TIMER, run->timer_fd, EPOLLIN },
         { WATCH_PIPE_OUT, run->out[0].pipe_fd, EPOLLIN },
@@ -381,10 +419,7 @@ static enum bv_status start(struct linux_run *run, struct parcel *parcel, struct
 {
     static enum bv_status (*const steps[])(struct linux_run *, struct parcel *,
                                            struct bv_error *) = {
-        lower,
-        make_leaf,
-        make_channels,
-        spawn,
+        take_launcher, lower, make_leaf, make_channels, send_frame,
     };
     for (size_t i = 0; i < BV_COUNT(steps); i++) {
         const enum bv_status status = steps[i](run, parcel, error);
@@ -412,16 +447,14 @@ enum bv_status linux_start(void *context, const struct bv_execution *execution, 
     }
     enum bv_status status = start(run, parcel, error);
     parcel_done(parcel);
+    if (status == BV_OK) {
+        status = attach(run, error);
+    }
     if (status != BV_OK) {
+        end_launcher(run);
         linux_run_free(run);
         return status;
     }
-    status = attach(run, error);
-    if (status != BV_OK) {
-        linux_close_run(run); /* the launcher lives: ends it first */
-        return status;
-    }
-    linux_leaf_sweep(execution->profile);
     *ret_run = run;
     return BV_OK;
 }

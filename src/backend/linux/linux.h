@@ -75,6 +75,17 @@ bool linux_seccomp_describe(uint32_t arch, int nr, const uint64_t args[6], const
 /* The errno that a denied call gets. */
 int linux_seccomp_errno(int nr);
 
+/* Where this process may make leaves: the caller's own cgroup in the hierarchy that serves each use. */
+enum linux_cgroup { CGROUP_CORE, CGROUP_MEMORY, CGROUP_PIDS, CGROUP_CPU, CGROUP_COUNT };
+struct linux_hierarchy {
+    enum linux_controller version; /* NONE: not mounted, or the caller's own cgroup is not visible in the mount */
+    char dir[512];                 /* the caller's own cgroup; absolute */
+};
+struct linux_cgroups {
+    struct linux_hierarchy at[CGROUP_COUNT];
+    bool moved;                    /* the process is in a child of its v2 cgroup that it made (cgroup_home.c) */
+};
+
 /* ---- cgroup.c (acting): one leaf per hierarchy below the caller's own cgroup ---- */
 struct linux_leaf {
     int core_fd;                     /* v2 leaf directory (clone into it), -EBADF if none */
@@ -86,13 +97,22 @@ struct linux_leaf {
     enum bv_oom_account oom_account;
     int memory_dir, pids_dir, cpu_dir; /* leaf directories of the controllers; -EBADF if none; may equal core_fd's leaf */
     bool memory_v2, pids_v2, cpu_v2;
+    bool sockets_v1;                 /* socket buffers have a limit and an account of their own */
     uint64_t memory_max, pids_max;   /* as read back after setting; UINT64_MAX = none */
     char name[128];                  /* bvisor-<attempt>.<pidns>.<pid>.<start> */
     char parents[4][512];            /* absolute directories under which a leaf of that name was made */
     uint32_t parent_count;
+    struct linux_cgroups own;        /* as found when it was made */
 };
-/* Makes the leaves that the profile gives and sets limits (UINT64_MAX: none). Leaves nothing on failure. -errno. */
+void linux_leaf_init(struct linux_leaf *leaf);
+/* Opens and limits (UINT64_MAX: none) what the profile gives of a leaf that was tried (probe.h). Leaves nothing on failure. -errno. */
+int linux_leaf_set(struct linux_leaf *leaf, const struct bv_profile *profile, uint64_t memory_bytes, uint64_t processes);
+/* Tries and sets one. */
 int linux_leaf_make(struct linux_leaf *leaf, const struct bv_profile *profile, const char *attempt, uint64_t memory_bytes, uint64_t processes);
+/* v1 keeps the buffers of network sockets out of the memory account. What of a memory limit is theirs, under an intent that allows such
+ * sockets; 0: they are in the account, or nothing is limited. */
+uint64_t linux_socket_share(const struct bv_profile *profile, const struct bv_intent *intent);
+int linux_leaf_limit_sockets(struct linux_leaf *leaf, uint64_t bytes); /* 0 or -errno */
 int linux_leaf_kill(const struct linux_leaf *leaf);           /* cgroup.kill; -ENOTSUP without */
 bool linux_leaf_populated(const struct linux_leaf *leaf);
 /* Figures; false: not available. */
@@ -105,7 +125,7 @@ bool linux_leaf_memory_refused(const struct linux_leaf *leaf, uint64_t *ret_coun
 /* Removes the leaves; waits at most 2 s for them to empty. 0 or -errno. Closes every descriptor. */
 int linux_leaf_remove(struct linux_leaf *leaf);
 /* Kills and removes leaves of dead owners below the caller's own cgroups; live ones are never touched. */
-void linux_leaf_sweep(const struct bv_profile *profile);
+void linux_leaf_sweep(const struct linux_cgroups *own);
 
 /* ---- lower.c (pure): intent -> frame. Path facts are gathered by launch.c first. ---- */
 struct linux_path_fact { uint64_t dev, ino; uint32_t mode; }; /* of each root, then of each expose source, then of the exe */

@@ -25,6 +25,7 @@
  * any tree of small files fill the size first. */
 #define TEMP_MIN_INODES 1024u
 #define TEMP_MAX_INODES (1u << 20)
+#define SIGPENDING_MAX 1024
 /* Init is a task of the same user namespace and counts for RLIMIT_NPROC as well; the launcher is not. */
 #define NPROC_OWN_TASKS 1u
 
@@ -76,6 +77,23 @@ static enum bv_status add_rule(struct lower *lower, const char *path, uint64_t a
     return BV_OK;
 }
 
+/* A root inside a writable one: what lies on the way to it could be renamed there, the mount with it,
+ * and something else put at the path that this root alone decides about. */
+static bool needs_pin(const struct bv_intent *intent, const char *path)
+{
+    const struct bv_root *above = NULL;
+    bool is_root = false;
+    for (size_t i = 0; i < intent->root_count; i++) {
+        const struct bv_root *root = &intent->roots[i];
+        is_root = is_root || strcmp(root->path, path) == 0;
+        if (below(path, root->path) &&
+            (above == NULL || strlen(root->path) > strlen(above->path))) {
+            above = root;
+        }
+    }
+    return is_root && above != NULL && above->access != BV_ACCESS_READ;
+}
+
 static enum bv_status add_bind(struct lower *lower, const char *source, const char *dest,
                                enum bv_access access, bool execute,
                                const struct linux_path_fact *fact)
@@ -84,7 +102,8 @@ static enum bv_status add_bind(struct lower *lower, const char *source, const ch
     const struct bv_frame_mount mount = {
         .kind = BV_MOUNT_BIND,
         .flags = (access == BV_ACCESS_READ ? BV_MOUNT_RDONLY : 0u) |
-                 (execute ? 0u : BV_MOUNT_NOEXEC) | (is_dir ? 0u : BV_MOUNT_IS_FILE),
+                 (execute ? 0u : BV_MOUNT_NOEXEC) | (is_dir ? 0u : BV_MOUNT_IS_FILE) |
+                 (needs_pin(lower->intent, dest) ? BV_MOUNT_PIN : 0u),
         .mode = fact->mode,
         .dev = fact->dev,
         .ino = fact->ino,
@@ -431,7 +450,8 @@ static enum bv_status lower_keep(struct lower *lower)
                        "too many descriptors");
     }
     for (size_t i = 0; i < lower->intent->fd_count; i++) {
-        lower->frame->keep[lower->frame->keep_count++] = lower->intent->fds[i];
+        lower->frame->keep[lower->frame->keep_count++] =
+            (struct bv_frame_keep){ .number = lower->intent->fds[i], .fd = -1 };
     }
     return BV_OK;
 }
@@ -455,7 +475,12 @@ static void lower_rlimits(struct lower *lower)
 {
     const struct bv_execution *execution = lower->in->execution;
     const uint64_t processes = lower->intent->budgets[BV_PROCESS_COUNT].limit;
-    add_rlimit(lower, RLIMIT_CORE, 0);
+    /* 1, not 0: what LINUX calls a special value stops a core_pattern pipe too (core(5) ignores 0
+     * there). The filter keeps it so. */
+    add_rlimit(lower, RLIMIT_CORE, 1);
+    /* Pending signals and timers are counted for the caller's user on the host as well: this many are
+     * the tree's, the rest stays for the user's other processes. */
+    add_rlimit(lower, RLIMIT_SIGPENDING, SIGPENDING_MAX);
     const uint64_t nofile = linux_nofile(lower->intent);
     if (nofile != UINT64_MAX) {
         add_rlimit(lower, RLIMIT_NOFILE, smaller(nofile, lower->in->nofile_hard));
@@ -559,7 +584,7 @@ static void frame_defaults(struct lower *lower)
     frame->uid = lower->in->uid;
     frame->gid = lower->in->gid;
     frame->hostname = "bvisor";
-    frame->control_fd = frame->stdin_fd = frame->stdout_fd = frame->stderr_fd = -1;
+    frame->stdin_fd = frame->stdout_fd = frame->stderr_fd = -1;
     frame->leaf_fd = frame->cpu_fd = frame->oom_fd = -1;
     for (size_t i = 0; i < BV_FRAME_TASKS_MAX; i++) {
         frame->task_fds[i] = -1;

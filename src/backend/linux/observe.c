@@ -246,16 +246,23 @@ static void check_deadlines(struct linux_run *run)
  * left of the group is found without a pid that could have been reused. True: nothing is left. */
 static bool group_empty(struct linux_run *run)
 {
+    const bool lost = run->lost_init > 0; /* it has left the group, and ends with the socket */
+    if (lost && run->control_fd >= 0) {
+        (void)linux_watch(run, WATCH_CONTROL, run->control_fd, 0);
+        linux_fd_close(&run->control_fd);
+    }
     for (;;) {
         siginfo_t info = { 0 };
-        if (waitid(P_PGID, (id_t)run->launcher_pid, &info, WEXITED | WNOHANG | __WALL) != 0) {
+        if (waitid(lost ? P_PID : P_PGID, (id_t)(lost ? run->lost_init : run->launcher_pid), &info,
+                   WEXITED | WNOHANG | __WALL) != 0) {
             if (errno == EINTR) {
                 continue;
             }
             return errno == ECHILD;
         }
         if (info.si_pid == 0) {
-            (void)kill(-run->launcher_pid, SIGKILL); /* a living child of ours pins the number */
+            (void)kill(lost ? run->lost_init : -run->launcher_pid,
+                       SIGKILL); /* a living child of ours pins the number */
             run->deadline[DEADLINE_END] = linux_now_ns() + RETRY_NS;
             return false;
         }
@@ -271,6 +278,10 @@ static bool tree_is_dead(struct linux_run *run)
     linux_read_control(run);
     if (linux_seen(run, BV_MSG_INIT)) {
         return run->init_dead;
+    }
+    if (run->seen == 0 && linux_spawn_failure(run->launcher->spawn).type != 0) {
+        run->failed = linux_spawn_failure(run->launcher->spawn);
+        run->seen |= 1u << BV_MSG_FAILED;
     }
     return group_empty(run);
 }

@@ -104,7 +104,8 @@ static void offer_cpu(const struct bv_profile *profile, const struct bv_intent *
     unbounded(offer, why, remedy);
 }
 
-static void offer_resident(const struct bv_profile *profile, struct bv_offer *offer)
+static void offer_resident(const struct bv_profile *profile, const struct bv_intent *intent,
+                           struct bv_offer *offer)
 {
     if (profile->word[LW_MEMORY] == LINUX_CONTROLLER_NONE) {
         char why[160], remedy[200];
@@ -118,11 +119,12 @@ static void offer_resident(const struct bv_profile *profile, struct bv_offer *of
     const bool v2 = profile->word[LW_MEMORY] == LINUX_CONTROLLER_V2,
                swap = profile->word[LW_MEMSW] != 0;
     char mechanism[96];
-    snprintf(mechanism, sizeof(mechanism), "linux:%s%s",
+    snprintf(mechanism, sizeof(mechanism), "linux:%s%s%s",
              v2 ? "cgroup_v2 memory.max+memory.oom.group" : "cgroup_v1 memory.limit_in_bytes",
              !swap ? ""
              : v2  ? "+memory.swap.max=0"
-                   : "+memsw.limit_in_bytes");
+                   : "+memsw.limit_in_bytes",
+             linux_socket_share(profile, intent) > 0 ? "+kmem.tcp.limit_in_bytes" : "");
     enforced(offer, profile->word[LW_MEMORY_PEAK] ? BV_CLAIM_RESOURCE_USAGE : 0, mechanism);
     offer->floor = LINUX_RESIDENT_FLOOR;
     const bool unknown = strcmp(fact(profile, FACT_MEMORY_PEAK), "not yet") == 0;
@@ -322,7 +324,7 @@ void linux_offer(void *context, const struct bv_profile *profile, const struct b
         enforced(ret_offer, BV_CLAIM_RESOURCE_USAGE, "linux:timerfd in init+pid_ns kill");
         break;
     case BV_CPU_MICROS: offer_cpu(profile, intent, ret_offer); break;
-    case BV_RESIDENT_BYTES: offer_resident(profile, ret_offer); break;
+    case BV_RESIDENT_BYTES: offer_resident(profile, intent, ret_offer); break;
     case BV_PROCESS_COUNT: offer_processes(profile, intent, ret_offer); break;
     case BV_HANDLE_COUNT: offer_handles(intent, ret_offer); break;
     case BV_STORAGE_BYTES: offer_storage(intent, ret_offer); break;

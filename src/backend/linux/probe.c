@@ -24,13 +24,14 @@
 #include "backend/linux/cgroup.h"
 #include "backend/linux/fact_keys.h"
 #include "backend/linux/probe.h"
+#include "backend/linux/run.h"
 #include "base/check.h"
 #include "base/error.h"
 #include "sys/uapi_landlock.h"
 
 const char *linux_result_text(int result)
 {
-    if (result == TRIAL_NOT_RUN) {
+    if (result == BV_NOT_TRIED) {
         return "not tried";
     }
     const char *name = result < 0 ? strerrorname_np(-result) : "ok";
@@ -142,7 +143,7 @@ static void probe_calls(struct facts *facts)
                call_result(syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action)));
 }
 
-/* See probe_child.c for why this one is read and not tried. */
+/* Read besides being tried with all the others: it is the one that a limit of its own may deny. */
 static void probe_netns(struct facts *facts)
 {
     char text[32];
@@ -157,39 +158,71 @@ static void probe_netns(struct facts *facts)
     set(facts, FACT_NETNS, none ? "user.max_net_namespaces is 0" : "ok");
 }
 
-static void probe_namespaces(struct facts *facts)
+/* How far a launcher came is what this machine lets it do: the result of the step at `stage` and of
+ * nothing before it. */
+static int step_result(const struct linux_ready *ready, enum bv_stage stage)
 {
-    struct linux_namespace_trial trial;
-    linux_try_namespaces(&trial);
-    char text[64];
-    if (trial.clone != 0) {
-        snprintf(text, sizeof(text), "%s at clone", linux_result_text(trial.clone));
-    } else if (trial.id_map != 0) {
-        snprintf(text, sizeof(text), "%s at uid_map", linux_result_text(trial.id_map));
-    } else {
-        snprintf(text, sizeof(text), "ok");
+    if (ready->failed.type != 0 && ready->failed.stage == stage) {
+        return -ready->failed.error;
+    }
+    return (ready->seen & 1u << BV_MSG_READY) != 0 ? 0 : BV_NOT_TRIED;
+}
+
+/* A message that never came is all zeros. */
+static int answer(const struct bv_status_message *message, unsigned value)
+{
+    return message->type != 0 ? (int)(int64_t)message->values[value] : BV_NOT_TRIED;
+}
+
+static void set_userns(struct facts *facts, const struct linux_ready *ready)
+{
+    char text[64] = "ok";
+    const enum bv_stage stage = (enum bv_stage)ready->failed.stage;
+    if (ready->failed.type != 0 && stage != BV_STAGE_MOUNT_PROC && stage != BV_STAGE_MOUNT_ROOT) {
+        snprintf(text, sizeof(text), "%s at %s", linux_result_text(-ready->failed.error),
+                 stage == BV_STAGE_CLONE_INIT ? "clone"
+                 : stage == BV_STAGE_ID_MAP   ? "uid_map"
+                                              : bv_stage_name(ready->failed.stage));
+    } else if ((ready->seen & 1u << BV_MSG_INIT) == 0) {
+        snprintf(text, sizeof(text), "the launcher did not answer");
     }
     set(facts, FACT_USERNS, text);
-    set_result(facts, FACT_TMPFS, trial.tmpfs);
-    set_result(facts, FACT_PROC_MOUNT, trial.proc_mount);
-    set_result(facts, FACT_OPEN_TREE, trial.open_tree);
-    set_result(facts, FACT_MOUNT_SETATTR, trial.mount_setattr);
-    set_result(facts, FACT_REMOUNT, trial.remount);
-    set_result(facts, FACT_NOTIFY, trial.listener);
+}
+
+static void set_nproc(struct facts *facts, const struct linux_ready *ready)
+{
+    const int fits = answer(&ready->ready, BV_TRIAL_NPROC_USERNS),
+              binds = answer(&ready->ready, BV_TRIAL_NPROC_BINDS);
     if (geteuid() == 0) {
         set(facts, FACT_NPROC, "no: uid 0 is exempt");
-    } else if (trial.nproc_userns == -EAGAIN) {
+    } else if (fits == -EAGAIN) {
         set(facts, FACT_NPROC, "no: counts all processes of the user");
     } else {
-        set_result(facts, FACT_NPROC,
-                   trial.nproc_userns != 0 ? trial.nproc_userns : trial.nproc_binds);
+        set_result(facts, FACT_NPROC, fits != 0 ? fits : binds);
     }
 }
 
-static void probe_cgroups(struct facts *facts)
+static void set_namespaces(struct facts *facts, const struct linux_ready *ready)
+{
+    set_userns(facts, ready);
+    set_result(facts, FACT_PROC_MOUNT, step_result(ready, BV_STAGE_MOUNT_PROC));
+    set_result(facts, FACT_TMPFS, step_result(ready, BV_STAGE_MOUNT_ROOT));
+    set_result(facts, FACT_OPEN_TREE, answer(&ready->ready, BV_TRIAL_OPEN_TREE));
+    set_result(facts, FACT_MOUNT_SETATTR, answer(&ready->ready, BV_TRIAL_MOUNT_SETATTR));
+    set_result(facts, FACT_REMOUNT, answer(&ready->ready, BV_TRIAL_REMOUNT));
+    set_result(facts, FACT_NOTIFY, answer(&ready->tried, 0));
+    set_nproc(facts, ready);
+}
+
+/* A leaf that stands since an earlier look is not looked at again: it goes, and another one is made. */
+static void set_cgroups(struct facts *facts, struct linux_ready *ready)
 {
     struct linux_cgroup_trial trial;
-    linux_try_cgroups(&trial);
+    if (ready->leaf_made) {
+        (void)linux_leaf_remove(&ready->leaf);
+    }
+    linux_leaf_try(&ready->leaf, ready->attempt, &trial);
+    ready->leaf_made = true;
     set(facts, FACT_CGROUP_CORE, trial.core);
     set(facts, FACT_CGROUP_KILL, trial.kill);
     set(facts, FACT_MEMORY, trial.memory);
@@ -198,6 +231,34 @@ static void probe_cgroups(struct facts *facts)
     set(facts, FACT_PIDS, trial.pids);
     set(facts, FACT_PIDS_PEAK, trial.pids_peak);
     set(facts, FACT_CPUACCT, trial.cpu);
+}
+
+static void look(struct facts *facts, struct linux_ready *ready)
+{
+    set_cgroups(facts, ready); /* the launcher is at work meanwhile */
+    if (ready->leaf.parent_count > 0) { /* else nobody like us could have made a leaf here */
+        linux_leaf_sweep(&ready->leaf.own);
+    }
+    linux_ready_hear(ready, LINUX_ANSWER_MILLIS);
+    set_namespaces(facts, ready);
+}
+
+/* A launcher that waits for its run is asked; where none does, one of no run is started and ended again. */
+static void probe_boundary(struct facts *facts, struct linux_context *context)
+{
+    struct linux_ready *ready = linux_ready_borrow(context);
+    if (ready != NULL) {
+        look(facts, ready);
+        linux_ready_return(context, ready);
+        return;
+    }
+    char tag[sizeof(ready->attempt)];
+    snprintf(tag, sizeof(tag), "probe%ld", syscall(SYS_gettid));
+    facts->status = linux_ready_make(context, true, tag, &ready, facts->error);
+    if (facts->status == BV_OK) {
+        look(facts, ready);
+        linux_ready_drop(ready);
+    }
 }
 
 /* st_size of /proc/PID/fd is the number of open descriptors since 6.2; before, 0. */
@@ -214,7 +275,6 @@ static void probe_fd_size(struct facts *facts)
 
 enum bv_status linux_probe(void *context, struct bv_snapshot *snapshot, struct bv_error *error)
 {
-    (void)context;
     const int saved_errno = errno;
     struct facts facts = { snapshot, BV_OK, error };
     probe_identity(&facts);
@@ -222,8 +282,7 @@ enum bv_status linux_probe(void *context, struct bv_snapshot *snapshot, struct b
     probe_landlock(&facts);
     probe_calls(&facts);
     probe_netns(&facts);
-    probe_namespaces(&facts);
-    probe_cgroups(&facts);
+    probe_boundary(&facts, context);
     probe_fd_size(&facts);
     errno = saved_errno;
     return facts.status;

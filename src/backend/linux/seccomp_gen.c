@@ -9,6 +9,7 @@
 #include "backend/linux/seccomp_gen.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <sched.h>
 #include <seccomp.h>
@@ -16,6 +17,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
@@ -24,6 +27,9 @@
     (CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS |     \
      CLONE_NEWCGROUP)
 #define CLONE_AS_THREAD (CLONE_THREAD | CLONE_FILES)
+#define SET_ID          (S_ISUID | S_ISGID)
+#define O_MAKES_A_FILE  (O_CREAT | (O_TMPFILE & ~O_DIRECTORY)) /* what makes open read its mode */
+_Static_assert((S_IFBLK & S_IFCHR) == S_IFCHR && !((S_IFREG | S_IFIFO | S_IFSOCK) & S_IFCHR), "mknod");
 _Static_assert((AF_INET ^ AF_INET6) == 8, "one bit tells the internet families apart");
 
 #define ALWAYS                                                                                     \

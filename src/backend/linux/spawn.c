@@ -1,10 +1,11 @@
 /* backend/linux/spawn.c - starts the launcher from a host of any size and any number of threads.
  *
- * clone(CLONE_VM | CLONE_VFORK) copies no page table, so a 1 GiB host launches as fast as a small one; the child runs on a
- * stack of its own with every signal blocked, touches nothing of the host but one struct, and is gone from the host's memory
- * at its execveat(). It has a copy of the descriptor table, not the table: what it marks as inheritable is so for it alone
- * and cannot leak into a program that another thread starts at the same moment. CLONE_PIDFD names the child without a race
- * even where the host ignores SIGCHLD. posix_spawn() offers neither the pidfd nor an exec by descriptor. */
+ * clone(CLONE_VM) copies no page table, so a 1 GiB host launches as fast as a small one, and the host goes on at once. The child
+ * runs on a stack of its own with every signal blocked, touches nothing of the host but one struct, which stays until it is known to have
+ * left (struct linux_spawn), and is gone from the host's memory at its execveat(). It has a copy of the descriptor table, not the
+ * table: what it marks as inheritable is so for it alone and cannot leak into a program that another thread starts at the same
+ * moment. CLONE_PIDFD names the child without a race even where the host ignores SIGCHLD. posix_spawn() offers neither the pidfd nor
+ * an exec by descriptor. */
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -25,9 +26,10 @@
 #define SIGSET_BYTES                                                                               \
     8u /* the kernel's own size: glibc's calls would leave its two private signals unblocked */
 
-struct child { /* all that the child reads, and the one thing that it writes */
-    const struct linux_spawn *spawn;
-    char *argv[3];
+struct linux_spawn { /* at the low end of the child's stack: all that it reads, and the one thing that it writes */
+    int image_fd, control_fd;
+    char name[16], number[12], net[2];
+    char *argv[4];
     int error;
 };
 
@@ -36,8 +38,7 @@ static char *const launcher_environment[] = { NULL };
 /* Runs in the host's memory while the host's thread waits: system calls only, no state of the C library but errno. */
 __attribute__((no_sanitize("address", "undefined"))) static int child_main(void *argument)
 {
-    struct child *child = argument;
-    const struct linux_spawn *spawn = child->spawn;
+    struct linux_spawn *child = argument;
 
     /* A process group of its own: signals of the caller's terminal pass by, and a launcher that died before it could name
      * init leaves a way to find init (observe.c). */
@@ -45,62 +46,78 @@ __attribute__((no_sanitize("address", "undefined"))) static int child_main(void 
         child->error = errno;
         syscall(SYS_exit, 127);
     }
-    for (size_t i = 0; i < spawn->inherit_count; i++) {
-        if (syscall(SYS_fcntl, spawn->inherit[i], F_SETFD, 0) != 0) {
-            child->error = errno;
-            syscall(SYS_exit, 127);
-        }
+    if (syscall(SYS_fcntl, child->control_fd, F_SETFD, 0) != 0) {
+        child->error = errno;
+        syscall(SYS_exit, 127);
     }
-    syscall(SYS_execveat, spawn->image_fd, "", child->argv, launcher_environment, AT_EMPTY_PATH);
+    syscall(SYS_execveat, child->image_fd, "", child->argv, launcher_environment, AT_EMPTY_PATH);
     child->error = errno;
     syscall(SYS_exit, 127);
     return 127;
 }
 
-int linux_spawn(const struct linux_spawn *spawn, int *ret_pid)
+int linux_spawn(int image_fd, int control_fd, bool new_net, struct linux_spawn **ret_spawn, int *ret_pid)
 {
-    char name[] = "bvisor-launcher", number[12];
-    struct child child = { .spawn = spawn, .argv = { name, number, NULL } };
     const uint64_t all = UINT64_MAX;
     uint64_t old = 0;
     int pidfd = -EBADF;
-    (void)snprintf(number, sizeof number, "%d", spawn->frame_fd);
     char *stack = mmap(NULL, STACK_BYTES, PROT_READ | PROT_WRITE,
                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
     if (stack == MAP_FAILED) {
         return -errno;
     }
+    struct linux_spawn *child = (struct linux_spawn *)(void *)stack;
+    *child = (struct linux_spawn){
+        .image_fd = image_fd,
+        .control_fd = control_fd,
+        .name = "bvisor-launcher",
+        .net = { new_net ? '1' : '0' },
+        .argv = { child->name, child->number, child->net, NULL },
+    };
+    (void)snprintf(child->number, sizeof child->number, "%d", control_fd);
     if (syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, &old, SIGSET_BYTES) != 0) {
         const int error = errno;
         (void)munmap(stack, STACK_BYTES);
         return -error;
     }
-    const int pid = clone(child_main, stack + STACK_BYTES,
-                          CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD, &child, &pidfd);
+    const int pid = clone(child_main, stack + STACK_BYTES, CLONE_VM | CLONE_PIDFD | SIGCHLD, child, &pidfd);
     const int error = errno;
     const long restored = syscall(SYS_rt_sigprocmask, SIG_SETMASK, &old, NULL, SIGSET_BYTES);
     BV_ASSERT(restored == 0);
-    (void)munmap(stack, STACK_BYTES);
     if (pid < 0) {
+        (void)munmap(stack, STACK_BYTES);
         return -error;
     }
-    const int high =
-        pidfd > STDERR_FILENO ? pidfd : fcntl(pidfd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-    if (child.error != 0 || high < 0) {
-        /* Nothing was executed, or the host has no descriptor left to supervise the launcher by. */
-        const int reason = child.error != 0 ? child.error : errno;
+    const int high = pidfd > STDERR_FILENO ? pidfd : fcntl(pidfd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    if (high < 0) { /* the host has no descriptor left to supervise the launcher by */
+        const int reason = errno;
         while (linux_reap(pidfd) == -EAGAIN) {
             (void)linux_pidfd_signal(pidfd, SIGKILL);
         }
         (void)close(pidfd);
-        if (high >= 0 && high != pidfd) {
-            (void)close(high);
-        }
+        (void)munmap(stack, STACK_BYTES);
         return -reason;
     }
     if (high != pidfd) {
         (void)close(pidfd);
     }
+    *ret_spawn = child;
     *ret_pid = pid;
     return high;
+}
+
+struct bv_status_message linux_spawn_failure(const struct linux_spawn *spawn)
+{
+    return (struct bv_status_message){
+        .type = spawn->error != 0 ? BV_MSG_FAILED : 0,
+        .stage = BV_STAGE_LAUNCHER,
+        .error = spawn->error,
+    };
+}
+
+void linux_spawn_done(struct linux_spawn *spawn)
+{
+    if (spawn != NULL) {
+        (void)munmap(spawn, STACK_BYTES);
+    }
 }

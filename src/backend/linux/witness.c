@@ -105,6 +105,12 @@ static void use_resident(const struct linux_run *run, struct usage *usage)
         measured(usage, run->account.memory_peak,
                  run->leaf.memory_v2
                      ? "cgroup v2 memory.peak, exact; page cache and tmpfs included"
+                 : run->leaf.sockets_v1
+                     ? "cgroup v1 memory.max_usage_in_bytes and kmem.tcp.max_usage_in_bytes, peaks "
+                       "added; page cache and tmpfs included"
+                 : run->execution->intent->network == BV_NETWORK_ALLOW_ALL
+                     ? "cgroup v1 memory.max_usage_in_bytes, exact; page cache and tmpfs included, "
+                       "socket buffers not"
                      : "cgroup v1 memory.max_usage_in_bytes, exact; page cache and tmpfs included");
     } else if (figure(run, BV_FIGURE_RSS_PEAK, &value)) {
         sampled(run, usage, value, "resident sets summed by init");
