@@ -73,8 +73,18 @@ static inline void spill(const char *what, int fd)
     (void)close(fd);
 }
 
+/* A machine that is slow to look needs more time to see: a last argument "patience=N" makes every pause N times as long. */
+static long patience = 1;
+__attribute__((constructor)) static void read_patience(int argc, char **argv)
+{
+    if (argc > 1 && strncmp(argv[argc - 1], "patience=", 9) == 0) {
+        patience = strtol(argv[argc - 1] + 9, NULL, 10);
+    }
+}
+
 static inline void pause_millis(long millis)
 {
+    millis *= patience;
     struct timespec left = { millis / 1000, millis % 1000 * 1000000L };
     while (nanosleep(&left, &left) < 0 && errno == EINTR) {
     }

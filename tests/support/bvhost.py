@@ -143,7 +143,7 @@ class Sampler:
                 self.problem = problem
                 return
             # On a slow machine a look takes long: the tree that is looked at must get its share.
-            time.sleep(max(self.interval, 2 * (time.monotonic() - began)))
+            time.sleep(max(self.interval, time.monotonic() - began))
 
     def stop(self):
         self.stopping.set()
