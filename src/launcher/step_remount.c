@@ -176,33 +176,18 @@ static int visit_mounts(const struct launch *launch, struct scan *scan)
     return result < 0 ? result : (int)got;
 }
 
-/* "mnt_id:\tN" of fdinfo: the kernel numbers what the descriptor was opened on. */
-static int mount_id(const struct launch *launch, int fd, uint32_t *ret_id)
+/* The number that mountinfo begins its line with (5.8, which mounting procfs with subset=pid needs
+ * too). Not from fdinfo: init is not dumpable, so it may not read its own. */
+static int mount_id(int fd, uint32_t *ret_id)
 {
-    static const char key[] = "mnt_id:\t";
-    struct text path = { .length = 0 };
-    char text[512];
-    const char *at;
-    long info, got;
+    struct statx found;
+    long result = raw_call(SYS_statx, fd, "", (unsigned)AT_EMPTY_PATH, STATX_MNT_ID, &found);
 
-    text_add(&path, "self/fdinfo/");
-    text_add_number(&path, (uint64_t)fd, 10);
-    info = raw_call(SYS_openat, launch->proc_fd, path.chars, O_RDONLY | O_CLOEXEC, 0);
-    if (info < 0) {
-        return (int)info;
+    if (result == 0 && !(found.stx_mask & STATX_MNT_ID)) {
+        result = -EPROTO;
     }
-    got = raw_call(SYS_read, info, text, sizeof(text) - 1);
-    raw_close((int)info);
-    text[got > 0 ? got : 0] = '\0';
-    for (at = text; strncmp(at, key, sizeof(key) - 1) != 0; at++) {
-        at = strchr(at, '\n');
-        if (!at) {
-            return -EPROTO;
-        }
-    }
-    at += sizeof(key) - 1;
-    *ret_id = (uint32_t)number_at(&at);
-    return 0;
+    *ret_id = result == 0 ? (uint32_t)found.stx_mnt_id : 0;
+    return (int)result;
 }
 
 int bv_restrict_attached(struct launch *launch, int tree, const char *dest, uint64_t attributes)
@@ -212,7 +197,7 @@ int bv_restrict_attached(struct launch *launch, int tree, const char *dest, uint
 
     if (result == 0 && dest) {
         scan.count = 1;
-        result = mount_id(launch, tree, &scan.ids[0]);
+        result = mount_id(tree, &scan.ids[0]);
     }
     return result < 0 || !dest ? result : visit_mounts(launch, &scan);
 }
