@@ -52,6 +52,27 @@ bool bv_admission_refuse(struct admission *admission, const char *what,
 
 /* ---- steps that ask the backend ---- */
 
+/* A text that lives as long as the plan; most are "". On failure *ok becomes false. */
+static const char *keep_text(struct bv_plan *plan, const char *text, bool *ok)
+{
+    const char *copy = text[0] ? bv_arena_text(plan->arena, text) : "";
+    *ok = *ok && copy;
+    return copy;
+}
+
+static bool keep_verdict(struct bv_plan *plan, struct admitted *admitted,
+                         const struct bv_verdict *verdict)
+{
+    bool ok = true;
+    admitted->verdict.enforcement = verdict->enforcement;
+    admitted->verdict.evidence = verdict->evidence;
+    admitted->verdict.mechanism = keep_text(plan, verdict->mechanism, &ok);
+    admitted->verdict.why = keep_text(plan, verdict->why, &ok);
+    admitted->verdict.remedy = keep_text(plan, verdict->remedy, &ok);
+    admitted->verdict.note = keep_text(plan, verdict->note, &ok);
+    return ok;
+}
+
 /* Every unsupported requirement is named, not only the first. */
 static bool support_step(struct admission *admission)
 {
@@ -60,12 +81,14 @@ static bool support_step(struct admission *admission)
     bv_support_profile(admission->ops, admission->context, plan->profile.facts, &plan->profile);
     for (size_t i = 0; ok && i < admission->requirements.count; i++) {
         struct admitted *admitted = &plan->admitted[i];
+        struct bv_verdict verdict;
         admitted->requirement = admission->requirements.item[i];
         bv_support_judge(admission->ops, admission->context, &plan->profile, &plan->intent,
-                         &admitted->requirement, &admitted->verdict);
-        if (admitted->verdict.enforcement == BV_UNSUPPORTED) {
-            ok = bv_admission_refuse(admission, NULL, &admitted->requirement,
-                                     admitted->verdict.remedy, "%s", admitted->verdict.why);
+                         &admitted->requirement, &verdict);
+        ok = keep_verdict(plan, admitted, &verdict);
+        if (ok && verdict.enforcement == BV_UNSUPPORTED) {
+            ok = bv_admission_refuse(admission, NULL, &admitted->requirement, verdict.remedy, "%s",
+                                     verdict.why);
         }
     }
     plan->admitted_count = admission->requirements.count;
