@@ -238,14 +238,14 @@ static enum bv_status check_arguments(const struct bv_backend_ops *ops, const st
     return BV_OK;
 }
 
-enum bv_status bv_plan_admit(const struct bv_backend_ops *ops, void *context,
-                             const struct bv_spec *spec,
-                             const struct bv_workload_identity *identity,
-                             const struct bv_snapshot *facts, struct bv_plan **ret_plan,
-                             struct bv_refusal **ret_refusal, struct bv_error *error)
+enum bv_status bv_plan_decide(const struct bv_backend_ops *ops, void *context,
+                              const struct bv_spec *spec,
+                              const struct bv_workload_identity *identity,
+                              const struct bv_snapshot *facts, struct bv_plan **ret_plan,
+                              struct bv_refusal **ret_refusal, struct bv_error *error)
 {
     if (!ops || !spec || !facts || !ret_plan || !ret_refusal) {
-        return bv_fail(error, BV_E_INVALID, "", "bv_plan_admit: NULL argument");
+        return bv_fail(error, BV_E_INVALID, "", "bv_plan_decide: NULL argument");
     }
     enum bv_status status = check_arguments(ops, spec, identity, error);
     if (status != BV_OK) {
@@ -259,9 +259,6 @@ enum bv_status bv_plan_admit(const struct bv_backend_ops *ops, void *context,
     }
     struct bv_refusal *refusal = NULL;
     status = run_steps(&admission, &refusal, error);
-    if (status == BV_OK) {
-        status = bv_plan_document(admission.plan, error);
-    }
     if (status != BV_OK) {
         bv_plan_free(admission.plan);
         if (refusal) {
@@ -271,6 +268,33 @@ enum bv_status bv_plan_admit(const struct bv_backend_ops *ops, void *context,
     }
     *ret_plan = admission.plan;
     return BV_OK;
+}
+
+enum bv_status bv_plan_bind(struct bv_plan *plan, const char *digest, struct bv_error *error)
+{
+    BV_ASSERT(plan->plan_id[0] == '\0');
+    bv_copy_text(plan->identity.digest, sizeof(plan->identity.digest), digest);
+    return bv_plan_document(plan, error);
+}
+
+enum bv_status bv_plan_admit(const struct bv_backend_ops *ops, void *context,
+                             const struct bv_spec *spec,
+                             const struct bv_workload_identity *identity,
+                             const struct bv_snapshot *facts, struct bv_plan **ret_plan,
+                             struct bv_refusal **ret_refusal, struct bv_error *error)
+{
+    struct bv_plan *plan = NULL;
+    enum bv_status status =
+        bv_plan_decide(ops, context, spec, identity, facts, ret_plan ? &plan : NULL, ret_refusal, error);
+    if (status == BV_OK) {
+        status = bv_plan_bind(plan, identity ? identity->digest : "", error);
+    }
+    if (status == BV_OK) {
+        *ret_plan = plan;
+    } else {
+        bv_plan_free(plan);
+    }
+    return status;
 }
 
 void bv_plan_free(struct bv_plan *plan)
