@@ -7,7 +7,7 @@ ASAN := -Db_sanitize=address,undefined -Db_lundef=false
 T ?=
 S ?= 60
 
-.PHONY: all demo check bench asan fuzz format soak claims load badinput install clean
+.PHONY: all demo check bench asan fuzz fuzz-ledger format soak claims load badinput install clean
 
 all: build/build.ninja
 	@ninja -C build
@@ -40,6 +40,9 @@ asan: build-asan/build.ninja packages-check
 fuzz: build-fuzz/build.ninja
 	@ninja -C build-fuzz $$(ninja -C build-fuzz -t targets all | sed -n 's/^\(fuzz\/fuzz_[a-z_]*\):.*/\1/p')
 	@tools/fuzz.sh build-fuzz "$(S)" $(T)
+
+fuzz-ledger:
+	@tools/fuzz.sh --ledger
 
 bench: all packages-check
 	@python3 bench/run.py
