@@ -21,6 +21,7 @@ cleanup() {
     rm -rf --one-file-system "$top"
 }
 trap cleanup EXIT
+trap 'exit 1' HUP INT TERM # the trap above then runs
 die() { echo "check_deb.sh: $*" >&2; exit 1; }
 inside() { chroot "$root" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin "$@"; }
 as_user() { inside setpriv --reuid=1000 --regid=1000 --clear-groups -- "$@"; }
