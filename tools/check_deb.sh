@@ -2,11 +2,11 @@
 # tools/check_deb.sh - a package on a clean root file system: Debian 12 minbase, dpkg -i, probe, confined runs as root and as a
 # user, the seal, removal; afterwards the file system is what it was.
 #
-# usage: tools/check_deb.sh BVISOR.deb     root only (debootstrap, chroot); CHECK_DEB_MIRROR names another mirror
+# usage: tools/check_deb.sh BVISOR.deb     root only (debootstrap, pivot_root); CHECK_DEB_MIRROR names another mirror
 # Prints what held, one line each, and ends with 1 at the first thing that did not.
 set -eu
 deb=$(realpath "$1")
-[ "$(id -u)" = 0 ] || { echo "check_deb.sh: needs root for debootstrap and chroot" >&2; exit 1; }
+[ "$(id -u)" = 0 ] || { echo "check_deb.sh: needs root for debootstrap and pivot_root" >&2; exit 1; }
 top=$(mktemp -d "${TMPDIR:-/tmp}/bvisor-deb-XXXXXX")
 root=$top/root
 # Everything happens in a mount namespace of its own, so that nothing stays mounted whatever ends this script.
@@ -23,11 +23,17 @@ cleanup() {
 trap cleanup EXIT
 trap 'exit 1' HUP INT TERM # the trap above then runs
 die() { echo "check_deb.sh: $*" >&2; exit 1; }
-inside() { chroot "$root" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin "$@"; }
+# Not chroot(8): in a chroot the kernel makes no user namespace (EPERM), so a user's boundary could not be shown.
+inside() {
+    unshare --mount --propagation private -- sh -c 'cd "$1" && shift && pivot_root . . && umount -l . && cd / &&
+        exec env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin "$@"' sh "$root" "$@"
+}
 as_user() { inside setpriv --reuid=1000 --regid=1000 --clear-groups -- "$@"; }
 files() { (cd "$root" && find . -xdev \( -path ./proc -o -path ./sys -o -path ./dev -o -path ./tmp \) -prune -o -print | sort); }
 
 debootstrap --variant=minbase bookworm "$root" ${CHECK_DEB_MIRROR:-} >"$top/log" 2>&1 || { tail -n 20 "$top/log" >&2; die "debootstrap failed"; }
+mount --bind "$root" "$root"
+mounted=$root
 for at in proc sys dev; do
     mount --rbind "/$at" "$root/$at"
     mounted="$root/$at $mounted"
