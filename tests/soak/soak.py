@@ -133,7 +133,7 @@ class Soak:
         self.expect(f"run {index}", self.outcome(child, report), ("completed",))
 
     def cancelled(self, index):
-        child, report, _ = self.start(index, [], 400)
+        child, report, _ = self.start(index, [], 20000)  # far beyond any delay of the signal
         time.sleep(self.random.uniform(0.0, 0.06))
         child.send_signal(signal.SIGTERM)
         try:
