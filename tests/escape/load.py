@@ -17,6 +17,7 @@ import tempfile
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+import bvschema  # noqa: E402  pylint: disable=wrong-import-position
 import bvhost  # noqa: E402  pylint: disable=wrong-import-position
 
 TOLERANCE = 0.10
@@ -39,7 +40,7 @@ def run(top, uid):
     done = subprocess.run(command, capture_output=True, env={}, cwd="/", stdin=subprocess.DEVNULL, timeout=60, check=False)
     wall = (time.monotonic() - began) * 1e6
     with open(report, encoding="utf-8") as text:
-        document = json.load(text)
+        document = bvschema.read(text.read())
     if document["schema"] != "bvisor.report/1":
         raise RuntimeError(f"no report but {document}")
     if done.returncode != 0:
