@@ -7,7 +7,7 @@ ASAN := -Db_sanitize=address,undefined -Db_lundef=false
 T ?=
 S ?= 60
 
-.PHONY: all demo check bench asan fuzz fuzz-ledger format soak claims load badinput deb check-deb install clean
+.PHONY: all demo check bench asan fuzz fuzz-ledger format soak claims load badinput check-kernels deb check-deb install clean
 
 all: build/build.ninja
 	@ninja -C build
@@ -29,7 +29,7 @@ packages-%:
 demo: all packages-check
 	@demo/run.sh
 
-check: all packages-check build-asan/build.ninja
+check: all packages-check packages-kernels build-asan/build.ninja
 	@tools/check.sh
 
 asan: build-asan/build.ninja packages-check
@@ -55,6 +55,10 @@ claims: all packages-check
 
 load: all packages-check
 	@python3 tests/escape/load.py --bvisor build/bvisor --load build/tests/escape/load
+
+# Boots Debian's kernels in virtual machines; their packages are kept in build/kernels. Writes docs/kernels.md.
+check-kernels: all packages-check packages-kernels
+	@tests/kernels/kernels.py --build build --docs docs/kernels.md
 
 badinput: all packages-check
 	@$(MESON) test -C build --no-rebuild --suite badinput --verbose

@@ -57,6 +57,7 @@ struct launch {
     uint64_t own_devices
         [4]; /* st_dev of the file systems made here: the only ones where anything is created */
     uint32_t own_device_count;
+    bool restrict_late;   /* no mount_setattr(): step_remount.c */
     int exec_fd;          /* CLOEXEC pipe: EOF at init's end = exec or death of the stub */
     int ruleset_fd;       /* Landlock, built before privileges go, applied after */
     int32_t workload;     /* pid inside the boundary */
@@ -120,6 +121,10 @@ int bv_pin_parents(const struct launch *launch, const char *path);
 int bv_make_fs(const char *type, const char *const *options, uint64_t attributes);
 int bv_own_device(struct launch *launch,
                   int fd); /* things may be created in the file system of fd */
+
+/* step_remount.c: gives an attached clone, and with its place all mounts below it, their attributes. tree: the clone's descriptor.
+ * dest NULL: the mount alone. */
+int bv_restrict_attached(struct launch *launch, int tree, const char *dest, uint64_t attributes);
 
 /* step_limits.c */
 int bv_step_signals(struct launch *launch);

@@ -12,7 +12,8 @@
 #include <sys/resource.h>
 #include <sys/statfs.h>
 
-#define INIT_PID 1
+#define INIT_PID   1
+#define EXEC_LOOKS 5 /* 34 ms of looks (init.c) for an exec to end */
 #define FILE_BYTES                                                                                 \
     1024 /* cpu.stat, memory.events, memory.oom_control and /proc/PID/stat are all shorter */
 #define LIST_BYTES  4096
@@ -174,12 +175,19 @@ static int count_handles(struct sampler *sampler, uint64_t pid)
 }
 
 /* A table that may not be read: an executable without read permission, before 6.2. Then the sum is
- * not a figure, and no limit can rest on it. */
+ * not a figure, and no limit can rest on it. At first it may be readable a moment later: an exec
+ * closes descriptors, which is what init hears of, before it makes the new image dumpable
+ * (begin_new_exec() in fs/exec.c), and that the old one, the stub's, was not. */
 static int add_handles(struct sampler *sampler, uint64_t pid)
 {
     int result = count_handles(sampler, pid);
+    const bool denied = result == -EACCES || result == -EPERM;
 
-    if ((result == -EACCES || result == -EPERM) && sampler->frame->handle_limit == UINT64_MAX) {
+    sampler->handles_seen = sampler->handles_seen || result == 0;
+    if (denied && !sampler->handles_seen && sampler->samples < EXEC_LOOKS) {
+        return -ESRCH; /* as if it were not there yet */
+    }
+    if (denied && sampler->frame->handle_limit == UINT64_MAX) {
         sampler->handles_lost = true;
         result = 0;
     }
@@ -445,7 +453,8 @@ void bv_sample_message(const struct sampler *sampler, struct bv_status_message *
     ret_message->values[0] = sampler->valid;
     ret_message->values[1 + BV_FIGURE_CPU_MICROS] = sampler->cpu_micros;
     ret_message->values[1 + BV_FIGURE_TASKS_PEAK] = sampler->tasks_peak;
-    ret_message->values[1 + BV_FIGURE_HANDLES_PEAK] = sampler->handles_peak;
+    ret_message->values[1 + BV_FIGURE_HANDLES_PEAK] =
+        sampler->handles_lost ? UINT64_MAX : sampler->handles_peak;
     ret_message->values[1 + BV_FIGURE_STORAGE_PEAK] = sampler->storage_peak_bytes;
     ret_message->values[1 + BV_FIGURE_SAMPLES] = sampler->samples;
     ret_message->values[1 + BV_FIGURE_RSS_PEAK] = sampler->rss_peak_bytes;

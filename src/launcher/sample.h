@@ -19,7 +19,7 @@ struct sampler {
     uint64_t samples, last_nanos, gap_nanos, page_bytes;
     uint64_t oom_kills, oom_baseline;
     bool fd_sizes;     /* st_size of /proc/PID/fd is the number of descriptors (6.2) */
-    bool handles_lost; /* a process's table could not be read, so the sum is not known */
+    bool handles_seen, handles_lost; /* a process's table could not be read, so the sum is not known */
 };
 
 /* 0 or -errno: without its accounts a run must not start. */

@@ -223,6 +223,9 @@ int bv_step_pivot(struct launch *launch)
 {
     long result = raw_mount_set(launch->root_fd, MOUNT_ATTR_RDONLY, false);
 
+    if (result == -ENOSYS) {
+        result = bv_restrict_attached(launch, launch->root_fd, NULL, MOUNT_ATTR_RDONLY);
+    }
     if (result == 0) {
         result = raw_call(SYS_fchdir, launch->root_fd);
     }

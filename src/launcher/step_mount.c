@@ -12,6 +12,8 @@
 #include <sys/resource.h>
 
 #define ALWAYS_SET (MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV)
+/* Writing to a device is not writing to its file system, so read-only costs nothing. */
+#define DEVICE_SET (MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC)
 #define SPARE_FDS  64 /* what a launch holds besides its sources */
 
 struct device {
@@ -44,11 +46,15 @@ static int make_room(const struct launch *launch)
     return (int)raw_call(SYS_prlimit64, 0, (unsigned)RLIMIT_NOFILE, &limit, NULL);
 }
 
-static int clone_source(int fd, uint64_t attributes)
+static int clone_source(struct launch *launch, int fd, uint64_t attributes)
 {
     int tree = raw_clone_tree(fd, "");
     int result = tree < 0 ? tree : raw_mount_set(tree, attributes, true);
 
+    if (tree >= 0 && result == -ENOSYS) {
+        launch->restrict_late = true; /* attach() does it */
+        result = 0;
+    }
     if (result < 0 && tree >= 0) {
         raw_close(tree);
     }
@@ -77,13 +83,13 @@ static int open_source(struct launch *launch, const struct bv_frame_mount *mount
     }
     if (result == 0) {
         launch->at->stage = BV_STAGE_MOUNT_SOURCE;
-        result = clone_source(fd, attributes_of(mount));
+        result = clone_source(launch, fd, attributes_of(mount));
     }
     raw_close(fd);
     return result;
 }
 
-static int open_device(const struct device *device)
+static int open_device(struct launch *launch, const struct device *device)
 {
     struct text path = { .length = 0 };
     struct stat st;
@@ -99,9 +105,8 @@ static int open_device(const struct device *device)
     if (result == 0 && (!S_ISCHR(st.st_mode) || st.st_rdev != raw_memory_device(device->minor))) {
         result = -ENXIO;
     }
-    if (result ==
-        0) { /* writing to a device is not writing to its file system, so read-only costs nothing */
-        result = clone_source(fd, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC);
+    if (result == 0) {
+        result = clone_source(launch, fd, DEVICE_SET);
     }
     raw_close(fd);
     return result;
@@ -121,7 +126,7 @@ int bv_step_open_sources(struct launch *launch)
         }
         for (size_t d = 0; result >= 0 && mount->kind == BV_MOUNT_DEV && d < BV_LAUNCH_DEVICES;
              d++) {
-            result = launch->device_fds[d] = open_device(&DEVICES[d]);
+            result = launch->device_fds[d] = open_device(launch, &DEVICES[d]);
         }
     }
     return result < 0 ? result : 0;
@@ -142,8 +147,9 @@ int bv_step_open_proc(struct launch *launch)
     return launch->proc_fd < 0 ? launch->proc_fd : 0;
 }
 
-/* Moves the mount to its place and closes both descriptors. */
-static int attach(struct launch *launch, int tree, int place)
+/* Moves the mount to its place and closes both descriptors. attributes: those of a clone of a host
+ * tree, which has them already where the kernel can; 0: the mount was made with its own. */
+static int attach(struct launch *launch, int tree, int place, const char *dest, uint64_t attributes)
 {
     int result = place;
 
@@ -152,6 +158,9 @@ static int attach(struct launch *launch, int tree, int place)
     } else if (place >= 0) {
         launch->at->stage = BV_STAGE_MOUNT_ATTACH;
         result = raw_move_mount(tree, place);
+    }
+    if (result == 0 && launch->restrict_late && attributes != 0) {
+        result = bv_restrict_attached(launch, tree, dest, attributes);
     }
     if (tree >= 0) {
         raw_close(tree);
@@ -252,7 +261,7 @@ static int furnish_dev(struct launch *launch, int dev, bool shm)
 
         result = raw_call(SYS_mknodat, dev, DEVICES[i].name, S_IFREG | 0444u, 0);
         place = result < 0 ? (int)result : raw_open_path(dev, DEVICES[i].name, 0);
-        result = attach(launch, launch->device_fds[i], place);
+        result = attach(launch, launch->device_fds[i], place, NULL, DEVICE_SET);
         launch->device_fds[i] = -1;
     }
     if (result == 0 && shm) {
@@ -316,12 +325,12 @@ static int attach_mount(struct launch *launch, uint32_t index)
         launch->tree_fds[index] = -1;
         place = mount->flags & BV_MOUNT_PIN ? bv_pin_parents(launch, mount->dest) : 0;
         place = place < 0 ? place : place_of(launch, mount);
-        return attach(launch, tree, place);
+        return attach(launch, tree, place, mount->dest, attributes_of(mount));
     case BV_MOUNT_TMPFS: return attach_tmpfs(launch, mount);
     case BV_MOUNT_PROC:
         place = place_of(launch, mount);
         launch->at->stage = BV_STAGE_MOUNT_PROC;
-        return place < 0 ? place : attach(launch, make_proc(pids_only, MOUNT_ATTR_RDONLY), place);
+        return place < 0 ? place : attach(launch, make_proc(pids_only, MOUNT_ATTR_RDONLY), place, NULL, 0);
     case BV_MOUNT_DEV: return attach_dev(launch, mount);
     case BV_MOUNT_SYMLINK: return make_link(launch, mount);
     case BV_MOUNT_DIR: return make_directory(launch, mount);
@@ -348,7 +357,7 @@ static int attach_shm(struct launch *launch)
             raw_close(dev);
         }
         launch->shm_fd = -1;
-        return attach(launch, tree, place);
+        return attach(launch, tree, place, NULL, 0);
     }
     return 0;
 }

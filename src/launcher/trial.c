@@ -74,7 +74,7 @@ static void try_nproc(struct launch *launch)
 }
 
 /* A file: its clone never covers locked mounts, whatever the host has mounted. */
-static void try_mounts(uint64_t values[8])
+static void try_mounts(struct launch *launch, uint64_t values[8])
 {
     int tree = (int)raw_call(SYS_open_tree, AT_FDCWD, "/dev/null",
                              (unsigned)(OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC));
@@ -89,13 +89,16 @@ static void try_mounts(uint64_t values[8])
     }
     values[BV_TRIAL_OPEN_TREE] = (uint64_t)(int64_t)(tree < 0 ? tree : 0);
     values[BV_TRIAL_MOUNT_SETATTR] = (uint64_t)set;
+    /* The fresh root has this attribute already: whether it can be set is all that is asked. */
+    values[BV_TRIAL_REMOUNT] = (uint64_t)(int64_t)(set == -ENOSYS ? bv_restrict_attached(launch, launch->root_fd, NULL, MOUNT_ATTR_NOSUID)
+                                                                  : BV_NOT_TRIED);
 }
 
 void bv_try_in_init(struct launch *launch, struct bv_status_message *ret_message)
 {
     *ret_message = (struct bv_status_message){ .type = BV_MSG_READY };
     launch->shared->nproc[0] = launch->shared->nproc[1] = BV_NOT_TRIED;
-    try_mounts(ret_message->values);
+    try_mounts(launch, ret_message->values);
     if (!launch->full_map) { /* uid 0 is exempt from the limit */
         try_nproc(launch);
     }

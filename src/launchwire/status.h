@@ -34,7 +34,7 @@ enum bv_figure { /* bit n of values[0] says that values[n + 1] was measured */
     BV_FIGURE_RSS_PEAK = 5, /* bytes: the largest sum of RSS seen (with SAMPLE_TASKS), at least the largest process that was reaped */
 };
 
-enum bv_trial { BV_TRIAL_OPEN_TREE = 0, BV_TRIAL_MOUNT_SETATTR = 1, BV_TRIAL_NPROC_USERNS = 2, BV_TRIAL_NPROC_BINDS = 3 };
+enum bv_trial { BV_TRIAL_OPEN_TREE = 0, BV_TRIAL_MOUNT_SETATTR = 1, BV_TRIAL_NPROC_USERNS = 2, BV_TRIAL_NPROC_BINDS = 3, BV_TRIAL_REMOUNT = 4 };
 #define BV_NOT_TRIED (-1000) /* as a result; no errno is as large */
 
 /* Descriptors that come with a frame: the frame itself, streams, leaf and accounts, tasks files, kept ones. */

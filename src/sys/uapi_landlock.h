@@ -1,4 +1,4 @@
-/* sys/uapi_landlock.h - our copy of the kernel's Landlock interface, up to ABI 9.
+/* sys/uapi_landlock.h - our copy of the kernel's Landlock interface, up to ABI 11.
  *
  * Distribution headers stop at the ABI of the kernel they were made for (Debian 12: 2), while
  * the running kernel decides what holds. Names and values are those of
@@ -18,7 +18,12 @@ struct landlock_ruleset_attr {
     uint64_t handled_access_fs;
     uint64_t handled_access_net; /* ABI 4 */
     uint64_t scoped;             /* ABI 6 */
+    uint64_t quiet_access_fs;    /* ABI 10, as the next two: denials that are not logged */
+    uint64_t quiet_access_net;
+    uint64_t quiet_scoped;
 };
+
+#define LANDLOCK_ADD_RULE_QUIET (1u << 0) /* ABI 10: the rule's object is one of the quiet ones */
 
 enum landlock_rule_type { LANDLOCK_RULE_PATH_BENEATH = 1, LANDLOCK_RULE_NET_PORT = 2 /* ABI 4 */ };
 
@@ -52,6 +57,8 @@ struct landlock_net_port_attr {
 
 #define LANDLOCK_ACCESS_NET_BIND_TCP    (UINT64_C(1) << 0) /* ABI 4 */
 #define LANDLOCK_ACCESS_NET_CONNECT_TCP (UINT64_C(1) << 1)
+#define LANDLOCK_ACCESS_NET_BIND_UDP    (UINT64_C(1) << 2) /* ABI 10 */
+#define LANDLOCK_ACCESS_NET_CONNECT_SEND_UDP (UINT64_C(1) << 3)
 
 #define LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET (UINT64_C(1) << 0) /* ABI 6 */
 #define LANDLOCK_SCOPE_SIGNAL               (UINT64_C(1) << 1)
@@ -60,3 +67,4 @@ struct landlock_net_port_attr {
 #define LANDLOCK_RESTRICT_SELF_LOG_NEW_EXEC_ON    (1u << 1)
 #define LANDLOCK_RESTRICT_SELF_LOG_SUBDOMAINS_OFF (1u << 2)
 #define LANDLOCK_RESTRICT_SELF_TSYNC              (1u << 3) /* ABI 8 */
+#define LANDLOCK_RESTRICT_SELF_NO_NEW_PRIVS       (1u << 4) /* ABI 11 */

@@ -66,6 +66,19 @@ static void store(const char *directory)
     }
 }
 
+/* On a slow machine starting and touching alone may cost more than was decided: then what the kernel charged to this tree is
+ * the figure to hold a witness against. It is the processes' own account and not the cgroup's, which the witness comes from. */
+static void tell_cpu(void)
+{
+    struct rusage self, children;
+    (void)getrusage(RUSAGE_SELF, &self);
+    (void)getrusage(RUSAGE_CHILDREN, &children);
+    printf("cpu_micros %lld\n",
+           (long long)(self.ru_utime.tv_sec + self.ru_stime.tv_sec + children.ru_utime.tv_sec + children.ru_stime.tv_sec) * 1000000 +
+               self.ru_utime.tv_usec + self.ru_stime.tv_usec + children.ru_utime.tv_usec + children.ru_stime.tv_usec);
+    (void)fflush(stdout);
+}
+
 int main(int argc, char **argv)
 {
     atomic_int *started = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -104,5 +117,6 @@ int main(int argc, char **argv)
     (void)close(gate[1]);
     while (wait(NULL) > 0) {
     }
+    tell_cpu();
     return 0;
 }

@@ -538,7 +538,7 @@ static void test_all_canaries(const struct world *w)
     for (size_t i = 0; i < 6; i++) {
         const enum bv_spawn_policy spawn = spawns[i / 2];
         const enum bv_network_policy network = networks[i % 2];
-        const struct linux_filter filter = linux_seccomp_filter(spawn, network);
+        const struct linux_filter filter = linux_seccomp_filter(spawn, network, false);
         const struct bv_canary_policy policy = {
             .deny_network = network == BV_NETWORK_DENY_ALL,
             .deny_tasks = spawn == BV_SPAWN_DENY_NEW_TASKS,

@@ -136,12 +136,14 @@ class Sampler:
 
     def loop(self):
         while not self.stopping.is_set():
+            began = time.monotonic()
             try:
                 self.look()
             except Exception as problem:  # pylint: disable=broad-except
                 self.problem = problem
                 return
-            time.sleep(self.interval)
+            # On a slow machine a look takes long: the tree that is looked at must get its share.
+            time.sleep(max(self.interval, 2 * (time.monotonic() - began)))
 
     def stop(self):
         self.stopping.set()

@@ -15,6 +15,11 @@ enum machine {
     MACHINE_NO_LANDLOCK,
     MACHINE_NO_USERNS,
     MACHINE_OLD,
+    MACHINE_MIXED,
+    MACHINE_ROOT_NONE,
+    MACHINE_USER_V2,
+    MACHINE_USER_SHARED,
+    MACHINE_NEW,
     MACHINE_BARE,
     MACHINE_COUNT
 };
@@ -33,6 +38,7 @@ static const struct machine_fact machine_base[] = {
     { "tmpfs_mount", "ok" },
     { "proc_mount", "ok" },
     { "mount_setattr", "ok" },
+    { "bind_remount", "not tried" },
     { "open_tree", "ok" },
     { "openat2", "ok" },
     { "pidfd", "ok" },
@@ -79,14 +85,54 @@ static const struct machine_fact machine_no_userns[] = {
 };
 /* 5.10: no Landlock, no mount_setattr, no cgroup.kill, no peaks. */
 static const struct machine_fact machine_old[] = {
-    { "landlock_abi", "0 ENOSYS" }, { "mount_setattr", "ENOSYS" }, { "cgroup_kill", "no" },
+    { "landlock_abi", "0 ENOSYS" }, { "mount_setattr", "ENOSYS" }, { "bind_remount", "ok" }, { "cgroup_kill", "no" },
     { "cgroup_memory", "v2 ok" },   { "memory_peak", "no" },       { "memory_swap_limit", "no" },
     { "cgroup_pids", "v2 ok" },     { "pids_peak", "no" },         { NULL, NULL },
 };
 
+/* 6.12 and later with v1 hierarchies: the memory controller is in v2 alone. */
+static const struct machine_fact machine_mixed[] = {
+    { "kernel", "6.12.0" },
+    { "landlock_abi", "6" },
+    { "cgroup_memory", "v2 ok" },
+    { NULL, NULL },
+};
+static const struct machine_fact machine_root_none[] = {
+    { "cgroup_core", "absent" },   { "cgroup_kill", "no" },     { "cgroup_memory", "absent" },
+    { "memory_peak", "no" },       { "cgroup_pids", "absent" }, { "pids_peak", "no" },
+    { "memory_swap_limit", "no" }, { "cgroup_cpu", "absent" },  { NULL, NULL },
+};
+/* Alone in a cgroup of its own, and beside others in one. */
+static const struct machine_fact machine_user_v2[] = {
+    { "uid", "1000" },           { "nproc_userns", "ok" }, { "cgroup_memory", "v2 ok" },
+    { "cgroup_pids", "v2 ok" },  { NULL, NULL },
+};
+static const struct machine_fact machine_user_shared[] = {
+    { "uid", "1000" },
+    { "nproc_userns", "ok" },
+    { "cgroup_memory", "v2 EBUSY: other processes" },
+    { "memory_peak", "no" },
+    { "memory_swap_limit", "no" },
+    { "cgroup_pids", "v2 EBUSY: other processes" },
+    { "pids_peak", "no" },
+    { NULL, NULL },
+};
+/* Linux 7.3. */
+static const struct machine_fact machine_new[] = { { "landlock_abi", "11" }, { NULL, NULL } };
+
 static const char *const machine_names[MACHINE_COUNT] = {
-    "root, hybrid",       "root, v2",   "user, no delegation", "no Landlock",
-    "no user namespaces", "Linux 5.10", "no facts at all",
+    "root, hybrid",
+    "root, v2",
+    "user, no delegation",
+    "no Landlock",
+    "no user namespaces",
+    "Linux 5.10",
+    "root, memory in v2 and pids in v1",
+    "root, no cgroups",
+    "user, delegated v2",
+    "user, v2 shared with others",
+    "Landlock ABI 11",
+    "no facts at all",
 };
 
 /* The facts of a machine; freed with bv_snapshot_free(). */
@@ -98,6 +144,11 @@ static inline struct bv_snapshot *machine_facts(enum machine machine)
         [MACHINE_NO_LANDLOCK] = machine_no_landlock,
         [MACHINE_NO_USERNS] = machine_no_userns,
         [MACHINE_OLD] = machine_old,
+        [MACHINE_MIXED] = machine_mixed,
+        [MACHINE_ROOT_NONE] = machine_root_none,
+        [MACHINE_USER_V2] = machine_user_v2,
+        [MACHINE_USER_SHARED] = machine_user_shared,
+        [MACHINE_NEW] = machine_new,
     };
     struct bv_snapshot *snapshot = bv_snapshot_new();
     if (!snapshot) {

@@ -4,8 +4,8 @@
 
 #include "support/tap.h"
 
-/* Linux: ABI 1 5.13, 2 5.19, 3 6.2, 4 6.7, 5 6.10, 6 6.12, 7 6.15; 9 adds RESOLVE_UNIX. Beyond:
- * what is known. */
+/* Linux: ABI 1 5.13, 2 5.19, 3 6.2, 4 6.7, 5 6.10, 6 6.12, 7 6.15; 8 7.0, 9 7.1 adds
+ * RESOLVE_UNIX, 10 7.2 the UDP rights, 11 7.3. Beyond: what is known. */
 static const struct {
     uint64_t abi, fs, net, scoped;
     /* read dir, read file, read+execute dir, read+execute file, write dir, write file,
@@ -21,9 +21,29 @@ static const struct {
     { 6, 0xffff, 3, 3, { 0x000c, 0x0004, 0x000d, 0x0005, 0x77b2, 0x4002, 0x77be, 0x4006 } },
     { 7, 0xffff, 3, 3, { 0x000c, 0x0004, 0x000d, 0x0005, 0x77b2, 0x4002, 0x77be, 0x4006 } },
     { 8, 0xffff, 3, 3, { 0x000c, 0x0004, 0x000d, 0x0005, 0x77b2, 0x4002, 0x77be, 0x4006 } },
-    { 9, 0x1ffff, 3, 3, { 0x000c, 0x0004, 0x000d, 0x0005, 0x77b2, 0x4002, 0x77be, 0x4006 } },
-    { 11, 0x1ffff, 3, 3, { 0x000c, 0x0004, 0x000d, 0x0005, 0x77b2, 0x4002, 0x77be, 0x4006 } },
+    { 9, 0x1ffff, 3, 3, { 0x000c, 0x0004, 0x000d, 0x0005, 0x75b2, 0x4002, 0x75be, 0x4006 } },
+    { 10, 0x1ffff, 15, 3, { 0x000c, 0x0004, 0x000d, 0x0005, 0x75b2, 0x4002, 0x75be, 0x4006 } },
+    { 11, 0x1ffff, 15, 3, { 0x000c, 0x0004, 0x000d, 0x0005, 0x75b2, 0x4002, 0x75be, 0x4006 } },
+    { 14, 0x1ffff, 15, 3, { 0x000c, 0x0004, 0x000d, 0x0005, 0x75b2, 0x4002, 0x75be, 0x4006 } },
 };
+
+static void test_sockets(void)
+{
+    struct bv_intent intent = { .network = BV_NETWORK_DENY_ALL };
+    tap_ok(!linux_unix_sockets(0, &intent) && !linux_unix_sockets(8, &intent) &&
+               linux_unix_sockets(9, &intent) && linux_unix_sockets(11, &intent),
+           "AF_UNIX sockets from ABI 9 on");
+    intent.fd_count = 1;
+    tap_ok(!linux_unix_sockets(11, &intent), "not beside a kept descriptor, which may be a socket");
+    intent = (struct bv_intent){ .network = BV_NETWORK_ALLOW_ALL };
+    tap_ok(!linux_unix_sockets(11, &intent), "nor with the host's abstract names");
+    tap_ok(linux_landlock_private_sockets(8) == 0 &&
+               linux_landlock_private_sockets(9) == UINT64_C(1) << 9,
+           "MAKE_SOCK is for the private temp root, where sockets can be made at all");
+    tap_ok(linux_landlock_restrict_flags(6) == 0 && linux_landlock_restrict_flags(7) == 5 &&
+               linux_landlock_restrict_flags(11) == 5,
+           "neither the canaries nor a domain of the workload's own writes to the audit log");
+}
 
 int main(void)
 {
@@ -42,9 +62,9 @@ int main(void)
                (unsigned)abi, (unsigned long long)golden[i].fs);
         tap_ok(linux_landlock_handled_net(abi, BV_NETWORK_DENY_ALL) == golden[i].net &&
                    linux_landlock_handled_net(abi, BV_NETWORK_ALLOW_LIST) == golden[i].net,
-               "ABI %u handles TCP under deny_all and allow_list", (unsigned)abi);
+               "ABI %u handles ports under deny_all and allow_list", (unsigned)abi);
         tap_ok(linux_landlock_handled_net(abi, BV_NETWORK_ALLOW_ALL) == 0,
-               "ABI %u leaves TCP alone under allow_all", (unsigned)abi);
+               "ABI %u leaves ports alone under allow_all", (unsigned)abi);
         tap_ok(linux_landlock_scoped(abi, BV_NETWORK_DENY_ALL) == golden[i].scoped &&
                    linux_landlock_scoped(abi, BV_NETWORK_ALLOW_ALL) == golden[i].scoped,
                "ABI %u scopes in every policy", (unsigned)abi);
@@ -61,5 +81,6 @@ int main(void)
                "ABI %u: nobody makes device nodes, controls devices or reaches named sockets",
                (unsigned)abi);
     }
+    test_sockets();
     return tap_done();
 }

@@ -138,6 +138,45 @@ static void test_processes(void)
     tap_ok(!given.can_bound && given.why[0], "with neither there is no bound: %s", given.why);
 }
 
+/* What each cgroup layout gives a tree of processes, and the true cause where it gives nothing. */
+static void test_layouts(void)
+{
+    static const struct {
+        enum machine machine;
+        enum bv_dimension dimension;
+        const char *gives; /* the mechanism, or NULL: refused */
+        const char *why, *remedy;
+    } layouts[] = {
+        { MACHINE_MIXED, BV_RESIDENT_BYTES, "cgroup_v2 memory.max", "", "" },
+        { MACHINE_MIXED, BV_PROCESS_COUNT, "cgroup_v1 pids.max", "", "" },
+        { MACHINE_MIXED, BV_CPU_MICROS, "cgroup_v2 cpu.stat", "", "" },
+        { MACHINE_USER_V2, BV_RESIDENT_BYTES, "cgroup_v2 memory.max", "", "" },
+        { MACHINE_USER_V2, BV_PROCESS_COUNT, "cgroup_v2 pids.max", "", "" },
+        { MACHINE_USER_SHARED, BV_RESIDENT_BYTES, NULL, "EBUSY: other processes",
+          "systemd-run --user --scope -p Delegate=yes" },
+        { MACHINE_USER_SHARED, BV_PROCESS_COUNT, "RLIMIT_NPROC", "", "" },
+        { MACHINE_USER_SHARED, BV_CPU_MICROS, "cgroup_v2 cpu.stat", "", "" },
+        { MACHINE_USER_NONE, BV_RESIDENT_BYTES, NULL, "v1 EACCES", "run as root" },
+        { MACHINE_ROOT_NONE, BV_RESIDENT_BYTES, NULL, "cgroup_memory: absent", "mounted cgroup" },
+        { MACHINE_ROOT_NONE, BV_PROCESS_COUNT, NULL, "uid 0 is exempt", "--procs unlimited" },
+        { MACHINE_ROOT_NONE, BV_CPU_MICROS, NULL, "cgroup_cpu: absent", "--cpu unlimited" },
+        { MACHINE_NO_USERNS, BV_RESIDENT_BYTES, NULL, "EPERM at clone", "user namespaces" },
+        { MACHINE_NO_USERNS, BV_WALL_MICROS, NULL, "EPERM at clone", "user namespaces" },
+    };
+    struct bv_intent intent = machine_intent();
+    intent.spawn = BV_SPAWN_ALLOW_DESCENDANTS;
+    intent.budgets[BV_PROCESS_COUNT].limit = 8;
+    for (size_t i = 0; i < sizeof(layouts) / sizeof(layouts[0]); i++) {
+        const struct bv_offer given = offer(layouts[i].machine, &intent, layouts[i].dimension);
+        const bool right = layouts[i].gives
+                               ? given.can_bound && strstr(given.mechanism, layouts[i].gives)
+                               : !given.can_bound && strstr(given.why, layouts[i].why) &&
+                                     strstr(given.remedy, layouts[i].remedy);
+        tap_ok(right, "%s, %s: %s %s (%s)", machine_names[layouts[i].machine],
+               bv_dimension_name(layouts[i].dimension), given.mechanism, given.why, given.remedy);
+    }
+}
+
 static void test_handles(void)
 {
     struct bv_intent intent = machine_intent();
@@ -211,6 +250,7 @@ int main(void)
     test_cpu();
     test_memory();
     test_processes();
+    test_layouts();
     test_handles();
     test_places();
     return tap_done();

@@ -21,6 +21,33 @@ static void test_stated(enum machine machine)
     }
 }
 
+/* Linux 5.10 has no mount_setattr(); what it has instead is tried, and only then taken. */
+static void test_old(void)
+{
+    const struct bv_profile *old = machine_profile(MACHINE_OLD);
+    tap_ok(old->ceiling[BV_REQ_FILESYSTEM].enforcement == BV_ENFORCED &&
+               old->word[LW_MOUNT_SETATTR] && !old->word[LW_CGROUP_KILL] &&
+               old->word[LW_CGROUP_CORE],
+           "remounting stands in for mount_setattr");
+    tap_ok(strcmp(old->ceiling[BV_REQ_KILL].mechanism, "linux:pid_ns_init") == 0,
+           "and without cgroup.kill init kills");
+    struct bv_snapshot *facts = machine_facts(MACHINE_OLD);
+    static struct bv_profile profile;
+    if (bv_snapshot_set(facts, "bind_remount", "EPERM", NULL) != BV_OK) {
+        abort();
+    }
+    linux_profile(NULL, facts, &profile);
+    const struct bv_verdict *refused = &profile.ceiling[BV_REQ_FILESYSTEM];
+    tap_ok(refused->enforcement == BV_UNSUPPORTED && strstr(refused->why, "mount_setattr") &&
+               strstr(refused->why, "ENOSYS"),
+           "without either everything is refused: %s", refused->why);
+    bv_snapshot_free(facts);
+    const struct bv_profile *new = machine_profile(MACHINE_NEW);
+    tap_ok(strcmp(new->ceiling[BV_REQ_NETWORK_DENY_ALL].mechanism,
+                  "linux:net_ns+seccomp+landlock_tcp_udp+landlock_scope+landlock_unix") == 0,
+           "the newest layers are named: %s", new->ceiling[BV_REQ_NETWORK_DENY_ALL].mechanism);
+}
+
 static void test_base(void)
 {
     static const struct {
@@ -99,6 +126,7 @@ int main(void)
         test_stated((enum machine)machine);
     }
     test_base();
+    test_old();
     test_words();
     return tap_done();
 }

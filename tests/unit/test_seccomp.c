@@ -40,26 +40,31 @@ enum {
     DESCENDANTS = BV_SPAWN_ALLOW_DESCENDANTS,
     DENY_ALL = BV_NETWORK_DENY_ALL,
     ALLOW_ALL = BV_NETWORK_ALLOW_ALL,
+    UNIX_ONLY = 100, /* deny_all where AF_UNIX sockets may be made */
 };
 
 static const struct policy {
     enum bv_spawn_policy spawn;
     enum bv_network_policy network;
+    bool unix_sockets;
     const char *name;
 } policies[] = {
-    { BV_SPAWN_DENY_NEW_TASKS, BV_NETWORK_DENY_ALL, "deny_new_tasks deny_all" },
-    { BV_SPAWN_DENY_NEW_TASKS, BV_NETWORK_ALLOW_ALL, "deny_new_tasks allow_all" },
-    { BV_SPAWN_ALLOW_THREADS, BV_NETWORK_DENY_ALL, "allow_threads deny_all" },
-    { BV_SPAWN_ALLOW_THREADS, BV_NETWORK_ALLOW_ALL, "allow_threads allow_all" },
-    { BV_SPAWN_ALLOW_DESCENDANTS, BV_NETWORK_DENY_ALL, "allow_descendants deny_all" },
-    { BV_SPAWN_ALLOW_DESCENDANTS, BV_NETWORK_ALLOW_ALL, "allow_descendants allow_all" },
+    { BV_SPAWN_DENY_NEW_TASKS, BV_NETWORK_DENY_ALL, false, "deny_new_tasks deny_all" },
+    { BV_SPAWN_DENY_NEW_TASKS, BV_NETWORK_ALLOW_ALL, false, "deny_new_tasks allow_all" },
+    { BV_SPAWN_DENY_NEW_TASKS, BV_NETWORK_DENY_ALL, true, "deny_new_tasks unix_only" },
+    { BV_SPAWN_ALLOW_THREADS, BV_NETWORK_DENY_ALL, false, "allow_threads deny_all" },
+    { BV_SPAWN_ALLOW_THREADS, BV_NETWORK_ALLOW_ALL, false, "allow_threads allow_all" },
+    { BV_SPAWN_ALLOW_THREADS, BV_NETWORK_DENY_ALL, true, "allow_threads unix_only" },
+    { BV_SPAWN_ALLOW_DESCENDANTS, BV_NETWORK_DENY_ALL, false, "allow_descendants deny_all" },
+    { BV_SPAWN_ALLOW_DESCENDANTS, BV_NETWORK_ALLOW_ALL, false, "allow_descendants allow_all" },
+    { BV_SPAWN_ALLOW_DESCENDANTS, BV_NETWORK_DENY_ALL, true, "allow_descendants unix_only" },
 };
 #define POLICY_COUNT (sizeof(policies) / sizeof(policies[0]))
 
 static uint32_t decide_on(const struct policy *policy, uint32_t arch, int nr,
                           const uint64_t args[6])
 {
-    const struct linux_filter filter = linux_seccomp_filter(policy->spawn, policy->network);
+    const struct linux_filter filter = linux_seccomp_filter(policy->spawn, policy->network, policy->unix_sockets);
     struct bpf_call call = { .nr = nr, .arch = arch };
     uint32_t action = SECCOMP_RET_KILL_PROCESS;
     memcpy(call.args, args, sizeof(call.args));
@@ -126,8 +131,9 @@ static void test_judged(void)
 {
     for (size_t i = 0; i < sizeof(judged) / sizeof(judged[0]); i++) {
         for (size_t p = 0; p < POLICY_COUNT; p++) {
+            const int network = policies[p].unix_sockets ? UNIX_ONLY : (int)policies[p].network;
             if ((judged[i].spawn != ANY && judged[i].spawn != (int)policies[p].spawn) ||
-                (judged[i].network != ANY && judged[i].network != (int)policies[p].network)) {
+                (judged[i].network != ANY && judged[i].network != network)) {
                 continue;
             }
             uint64_t dirty[6];
@@ -154,13 +160,22 @@ static void test_socket_space(void)
                 const bool wanted = (inet && type == 1 && (protocol == 0 || protocol == 6)) ||
                                     (inet && type == 2 && (protocol == 0 || protocol == 17)) ||
                                     (family == 16 && (type == 2 || type == 3) && protocol == 0);
-                good = good && (decide(&policies[5], SYS_socket, ARGS(family, type, protocol)) ==
+                good = good && (decide(&policies[7], SYS_socket, ARGS(family, type, protocol)) ==
                                 SECCOMP_RET_ALLOW) == wanted;
             }
         }
     }
     tap_ok(good, "allow_all: of 1.2 million kinds of socket exactly TCP, UDP and routing netlink "
                  "are allowed");
+    good = true;
+    for (uint32_t family = 0; family < 128; family++) {
+        for (uint32_t type = 0; type < 16; type++) {
+            const bool wanted = family == 1 && (type == 1 || type == 2 || type == 5);
+            good = good && (decide(&policies[8], SYS_socket, ARGS(family, type)) ==
+                            SECCOMP_RET_ALLOW) == wanted;
+        }
+    }
+    tap_ok(good, "unix_only: AF_UNIX streams, datagrams and packets, and no other socket");
 }
 
 /* All ioctl numbers of 16 bits, and clone with each flag. */
@@ -180,11 +195,11 @@ static void test_spaces(void)
         const uint64_t flags = UINT64_C(1) << bit;
         const uint32_t wanted = flags & forbidden ? SECCOMP_RET_USER_NOTIF : SECCOMP_RET_ALLOW;
         good =
-            good && decide(&policies[4], SYS_clone, ARGS(flags)) == wanted &&
-            decide(&policies[4], SYS_clone, ARGS(flags | 17)) == wanted &&
+            good && decide(&policies[6], SYS_clone, ARGS(flags)) == wanted &&
+            decide(&policies[6], SYS_clone, ARGS(flags | 17)) == wanted &&
             decide(&policies[0], SYS_clone, ARGS(flags)) == SECCOMP_RET_USER_NOTIF &&
-            decide(&policies[2], SYS_clone, ARGS(flags)) == SECCOMP_RET_USER_NOTIF &&
-            decide(&policies[2], SYS_clone,
+            decide(&policies[3], SYS_clone, ARGS(flags)) == SECCOMP_RET_USER_NOTIF &&
+            decide(&policies[3], SYS_clone,
                    ARGS(flags | CLONE_THREAD | CLONE_FILES | CLONE_VM | CLONE_SIGHAND)) == wanted;
     }
     tap_ok(good, "clone: each flag alone and with others gets its verdict");
@@ -212,9 +227,9 @@ static void test_foreign(void)
         }
         tap_ok(good, "every call of %s is answered ENOSYS", abis[i].name);
     }
-    tap_ok(decide(&policies[4], -1, ARGS(0)) == ERRNO_OF(ENOSYS) &&
-               decide(&policies[4], INT32_MAX, ARGS(0)) == ERRNO_OF(ENOSYS) &&
-               decide(&policies[4], INT32_MIN, ARGS(0)) == ERRNO_OF(ENOSYS),
+    tap_ok(decide(&policies[6], -1, ARGS(0)) == ERRNO_OF(ENOSYS) &&
+               decide(&policies[6], INT32_MAX, ARGS(0)) == ERRNO_OF(ENOSYS) &&
+               decide(&policies[6], INT32_MIN, ARGS(0)) == ERRNO_OF(ENOSYS),
            "numbers that are none are answered ENOSYS");
 }
 
@@ -226,9 +241,11 @@ static void test_foreign(void)
             sizeof(program_reference_##name) / sizeof(program_reference_##name[0])                 \
     }
 static const struct linux_filter references[POLICY_COUNT] = {
-    REFERENCE(deny_new_tasks_deny_all),    REFERENCE(deny_new_tasks_allow_all),
-    REFERENCE(allow_threads_deny_all),     REFERENCE(allow_threads_allow_all),
-    REFERENCE(allow_descendants_deny_all), REFERENCE(allow_descendants_allow_all),
+    REFERENCE(deny_new_tasks_deny_all),     REFERENCE(deny_new_tasks_allow_all),
+    REFERENCE(deny_new_tasks_unix_only),    REFERENCE(allow_threads_deny_all),
+    REFERENCE(allow_threads_allow_all),     REFERENCE(allow_threads_unix_only),
+    REFERENCE(allow_descendants_deny_all),  REFERENCE(allow_descendants_allow_all),
+    REFERENCE(allow_descendants_unix_only),
 };
 
 /* Words that stand near what the rows compare, and noise; fixed seed. */
@@ -285,7 +302,7 @@ static void test_reference(void)
     uint64_t state = 0x9e3779b97f4a7c15;
     for (size_t p = 0; p < POLICY_COUNT; p++) {
         const struct linux_filter filter =
-            linux_seccomp_filter(policies[p].spawn, policies[p].network);
+            linux_seccomp_filter(policies[p].spawn, policies[p].network, policies[p].unix_sockets);
         uint32_t differing = 0, tried = 0;
         for (int nr = -2; nr < 1100; nr++) {
             for (int round = 0; round < 300; round++) {
@@ -357,7 +374,7 @@ static void test_programs(void)
 {
     for (size_t p = 0; p < POLICY_COUNT; p++) {
         const struct linux_filter filter =
-            linux_seccomp_filter(policies[p].spawn, policies[p].network);
+            linux_seccomp_filter(policies[p].spawn, policies[p].network, policies[p].unix_sockets);
         uint32_t most = 0, action, steps;
         for (int nr = 0; nr < 512; nr++) {
             const struct bpf_call call = { .nr = nr, .arch = AUDIT_ARCH_X86_64 };
@@ -369,7 +386,7 @@ static void test_programs(void)
                "%s: %u instructions, at most %u run", policies[p].name, filter.count, most);
     }
     const struct linux_filter none =
-        linux_seccomp_filter(BV_SPAWN_ALLOW_THREADS, BV_NETWORK_ALLOW_LIST);
+        linux_seccomp_filter(BV_SPAWN_ALLOW_THREADS, BV_NETWORK_ALLOW_LIST, true);
     tap_ok(none.count == 0 && none.insns == NULL, "there is no program for an allow-list");
 }
 
@@ -408,7 +425,7 @@ static void test_kernel(void)
 {
     for (size_t p = 0; p < POLICY_COUNT; p++) {
         const struct linux_filter filter =
-            linux_seccomp_filter(policies[p].spawn, policies[p].network);
+            linux_seccomp_filter(policies[p].spawn, policies[p].network, policies[p].unix_sockets);
         const int status = install_in_child(&filter);
         if (status == 77) {
             tap_skip("%s: this test is below another seccomp listener", policies[p].name);

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "backend/linux/cgroup.h"
 #include "backend/linux/os.h"
 #include "base/error.h"
 
@@ -19,6 +20,7 @@ static void linux_close(void *pointer)
         linux_ready_drop(ready);
     }
     (void)pthread_cond_destroy(&context->idle);
+    linux_cgroup_move_back(); /* after its launchers, which are where it is */
     linux_fd_close(&context->launcher_fd);
     linux_fd_close(&context->canary_tcp);
     linux_fd_close(&context->canary_unix);

@@ -30,7 +30,7 @@
 void linux_leaf_init(struct linux_leaf *leaf)
 {
     memset(leaf, 0, sizeof(*leaf));
-    leaf->core_fd = leaf->cpu_fd = leaf->oom_fd = -EBADF;
+    leaf->core_fd = leaf->cpu_fd = leaf->oom_fd = leaf->home_fd = -EBADF;
     leaf->memory_dir = leaf->pids_dir = leaf->cpu_dir = -EBADF;
     for (size_t i = 0; i < BV_FRAME_TASKS_MAX; i++) {
         leaf->task_fds[i] = -EBADF;
@@ -91,6 +91,11 @@ static int make_v2(struct linux_leaf *leaf, const char *parent, const char *cont
         snprintf(text, sizeof(text), "+%s", controller);
         result = linux_write_at(AT_FDCWD, path, text);
     }
+    /* Held before the limits are set: without a controller they would be gone. */
+    if (result >= 0 && leaf->own.moved && leaf->home_fd < 0) {
+        leaf->home_fd = linux_cgroup_hold_home();
+        result = leaf->home_fd < 0 ? leaf->home_fd : result;
+    }
     return result < 0 ? result : duplicate(leaf->core_fd, ret_dir);
 }
 
@@ -147,7 +152,8 @@ static int limit_memory(struct linux_leaf *leaf, bool has_swap_limit, uint64_t b
     if (result == 0 && bytes != UINT64_MAX) {
         result = write_number(leaf->memory_dir,
                               leaf->memory_v2 ? "memory.max" : "memory.limit_in_bytes", bytes);
-        if (result == 0 && has_swap_limit) {
+        /* Also where the probe could not tell, because no cgroup had the controller yet. */
+        if (result == 0 && (has_swap_limit || (leaf->memory_v2 && faccessat(leaf->memory_dir, "memory.swap.max", F_OK, 0) == 0))) {
             result = leaf->memory_v2
                          ? linux_write_at(leaf->memory_dir, "memory.swap.max", "0")
                          : write_number(leaf->memory_dir, "memory.memsw.limit_in_bytes", bytes);
@@ -418,5 +424,6 @@ int linux_leaf_remove(struct linux_leaf *leaf)
     }
     /* What the accounts were is still asked when the report is made. */
     leaf->task_fd_count = leaf->parent_count = 0;
+    linux_fd_close(&leaf->home_fd); /* the leaf is gone: now the controllers may go */
     return result;
 }

@@ -207,6 +207,17 @@ static void visit_mount(char *line, void *context)
 
 int linux_cgroups_find(struct linux_cgroups *ret_cgroups)
 {
+    const int result = linux_cgroups_find_raw(ret_cgroups);
+    for (int use = 0; result == 0 && use < CGROUP_COUNT; use++) {
+        if (ret_cgroups->at[use].version == LINUX_CONTROLLER_V2) {
+            ret_cgroups->moved |= linux_cgroup_home_of(ret_cgroups->at[use].dir);
+        }
+    }
+    return result;
+}
+
+int linux_cgroups_find_raw(struct linux_cgroups *ret_cgroups)
+{
     struct own_paths own;
     memset(&own, 0, sizeof(own));
     memset(ret_cgroups, 0, sizeof(*ret_cgroups));

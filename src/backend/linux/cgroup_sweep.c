@@ -139,6 +139,11 @@ static void remove_elsewhere(int dir, const char *name)
 
 static void remove_owner(const char *parent, const char *name)
 {
+    if (linux_leaf_is_home(name)) {
+        /* Whatever the owner started beside its runs lives in it and is none of ours. */
+        (void)linux_leaf_rmdir(parent, name, 0);
+        return;
+    }
     const int dir = open_leaf(parent, name);
     if (dir < 0) {
         return;

@@ -204,6 +204,11 @@ void linux_classify(void *context, const struct bv_profile *profile, const struc
             "or, where the network is denied, a network socket is refused when the run starts");
         return;
     case BV_REQ_NETWORK_DENY_ALL:
+        if (linux_unix_sockets(profile->word[LW_LANDLOCK_ABI], intent)) {
+            add_note(ret_verdict, "unix sockets work among the workload's own processes, bound "
+                                  "by abstract name or in the temp root");
+        }
+        return;
     case BV_REQ_NETWORK_ALLOW_LIST:
     case BV_REQ_SPAWN_DENY_NEW_TASKS:
     case BV_REQ_SPAWN_ALLOW_THREADS:

@@ -12,6 +12,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "backend/linux/cgroup.h"
 #include "backend/linux/os.h"
 #include "backend/linux/run.h"
 #include "base/check.h"
@@ -68,6 +69,16 @@ enum bv_status linux_context_launcher(struct linux_context *context, int *ret_fd
     }
     *ret_fd = fd;
     return BV_OK;
+}
+
+void linux_context_divide(struct linux_context *context)
+{
+    (void)pthread_mutex_lock(&context->lock);
+    if (!context->divided) {
+        context->divided = true;
+        linux_cgroup_divide();
+    }
+    (void)pthread_mutex_unlock(&context->lock);
 }
 
 static int listen_tcp(uint16_t *ret_port)

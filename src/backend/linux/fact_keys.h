@@ -16,6 +16,7 @@
 #define FACT_TMPFS         "tmpfs_mount"
 #define FACT_PROC_MOUNT    "proc_mount"
 #define FACT_MOUNT_SETATTR "mount_setattr"
+#define FACT_REMOUNT       "bind_remount" /* tried only where mount_setattr is not there */
 #define FACT_OPEN_TREE     "open_tree"
 #define FACT_OPENAT2       "openat2"
 #define FACT_PIDFD         "pidfd"

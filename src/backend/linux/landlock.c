@@ -1,7 +1,8 @@
 /* backend/linux/landlock.c - rights of a grant -> Landlock masks of the live ABI. Pure.
  *
  * What the ABI knows is handled, all of it, whatever the policy: a right that is handled and not
- * granted is denied everywhere. Never granted to anybody: device nodes (MAKE_CHAR, MAKE_BLOCK:
+ * granted is denied everywhere. RESOLVE_UNIX is never granted: it is for sockets that the
+ * workload did not make (landlock.rst: servers outside of the domain). Never granted either: device nodes (MAKE_CHAR, MAKE_BLOCK:
  * overlay whiteouts need no privilege since 5.8) and IOCTL_DEV, since the devices of the
  * boundary need none. Documentation/userspace-api/landlock.rst; LINUX.md 4. */
 #include "backend/linux/linux.h"
@@ -46,10 +47,11 @@ uint64_t linux_landlock_handled_fs(uint64_t abi)
 
 uint64_t linux_landlock_handled_net(uint64_t abi, enum bv_network_policy network)
 {
-    if (abi < 4 || network == BV_NETWORK_ALLOW_ALL) {
+    if (network == BV_NETWORK_ALLOW_ALL) {
         return 0;
     }
-    return LANDLOCK_ACCESS_NET_BIND_TCP | LANDLOCK_ACCESS_NET_CONNECT_TCP;
+    return (abi >= 4 ? LANDLOCK_ACCESS_NET_BIND_TCP | LANDLOCK_ACCESS_NET_CONNECT_TCP : 0) |
+           (abi >= 10 ? LANDLOCK_ACCESS_NET_BIND_UDP | LANDLOCK_ACCESS_NET_CONNECT_SEND_UDP : 0);
 }
 
 uint64_t linux_landlock_scoped(uint64_t abi, enum bv_network_policy network)
@@ -71,5 +73,28 @@ uint64_t linux_landlock_access(uint64_t abi, enum bv_access access, bool execute
     if (!is_dir) {
         rights &= FILE_RIGHTS;
     }
-    return rights & linux_landlock_handled_fs(abi);
+    rights &= linux_landlock_handled_fs(abi);
+    return rights & ~linux_landlock_private_sockets(abi);
+}
+
+uint64_t linux_landlock_private_sockets(uint64_t abi)
+{
+    return abi >= 9 ? LANDLOCK_ACCESS_FS_MAKE_SOCK : 0;
+}
+
+bool linux_unix_sockets(uint64_t abi, const struct bv_intent *intent)
+{
+    /* A kept descriptor may be a socket of any family, and the filter cannot tell what connect()
+     * is called on. */
+    return abi >= 9 && intent->network == BV_NETWORK_DENY_ALL && intent->fd_count == 0;
+}
+
+uint32_t linux_landlock_restrict_flags(uint64_t abi)
+{
+    /* What the canaries are refused before the exec is attestation; after it nothing is logged by
+     * default. A domain that the workload makes below ours would log as it likes: muted too. With
+     * both, the quiet masks of ABI 10 have nothing left to suppress. */
+    return abi >= 7 ? LANDLOCK_RESTRICT_SELF_LOG_SAME_EXEC_OFF |
+                          LANDLOCK_RESTRICT_SELF_LOG_SUBDOMAINS_OFF
+                    : 0;
 }

@@ -15,7 +15,8 @@ enum linux_word {
     LW_LANDLOCK_ABI,       /* 0: none */
     LW_SECCOMP,            /* 1: filters install */
     LW_NOTIFY,             /* 1: SECCOMP_RET_USER_NOTIF works */
-    LW_MOUNT_SETATTR, LW_OPENAT2, LW_PIDFD, LW_CLOSE_RANGE,
+    LW_MOUNT_SETATTR,      /* 1: the attributes of a bound tree can be set, one way or the other */
+    LW_OPENAT2, LW_PIDFD, LW_CLOSE_RANGE,
     LW_PROC_MOUNT,         /* 1: a fresh procfs with subset=pid mounts in the new namespaces */
     LW_NPROC_USERNS,       /* 1: RLIMIT_NPROC counts per user namespace and binds the workload's uid */
     LW_CPUS,
@@ -53,13 +54,21 @@ uint64_t linux_nofile(const struct bv_intent *intent);
 uint64_t linux_landlock_handled_fs(uint64_t abi);
 uint64_t linux_landlock_handled_net(uint64_t abi, enum bv_network_policy network);
 uint64_t linux_landlock_scoped(uint64_t abi, enum bv_network_policy network);
+/* Whether the workload may make AF_UNIX sockets: where Landlock keeps them from every socket that is not the workload's own. */
+bool linux_unix_sockets(uint64_t abi, const struct bv_intent *intent);
+/* The right to make a socket by binding it. Only in the private temp root: in a granted tree a host program could connect to it
+ * and hand descriptors in. 0 where AF_UNIX sockets cannot be made and the right guards nothing but an inert inode. */
+uint64_t linux_landlock_private_sockets(uint64_t abi);
+/* Flags of landlock_restrict_self: nothing of a run is for the host's audit log. */
+uint32_t linux_landlock_restrict_flags(uint64_t abi);
 /* Rights of one grant, reduced to what the ABI handles and to what a file can have when is_dir is false. */
 uint64_t linux_landlock_access(uint64_t abi, enum bv_access access, bool execute, bool is_dir);
 
 /* ---- seccomp.c: programs made from one policy table with libseccomp; pure and deterministic ---- */
 struct linux_filter { const struct bv_frame_insn *insns; uint32_t count; };
-/* The program for a policy; static or cached storage that lives as long as the process. count 0: no such policy. */
-struct linux_filter linux_seccomp_filter(enum bv_spawn_policy spawn, enum bv_network_policy network);
+/* The program for a policy; static or cached storage that lives as long as the process. count 0: no such policy. unix_sockets: as
+ * linux_unix_sockets() says; without meaning under allow_all. */
+struct linux_filter linux_seccomp_filter(enum bv_spawn_policy spawn, enum bv_network_policy network, bool unix_sockets);
 /* What a notified call means: requirement kind and text ("socket AF_INET", "clone", "mount"), from its numbers only. False: not one of ours. */
 bool linux_seccomp_describe(uint32_t arch, int nr, const uint64_t args[6], const struct bv_intent *intent,
                             enum bv_requirement_kind *ret_kind, char text[96]);
@@ -72,11 +81,15 @@ struct linux_hierarchy {
     enum linux_controller version; /* NONE: not mounted, or the caller's own cgroup is not visible in the mount */
     char dir[512];                 /* the caller's own cgroup; absolute */
 };
-struct linux_cgroups { struct linux_hierarchy at[CGROUP_COUNT]; };
+struct linux_cgroups {
+    struct linux_hierarchy at[CGROUP_COUNT];
+    bool moved;                    /* the process is in a child of its v2 cgroup that it made (cgroup_home.c) */
+};
 
 /* ---- cgroup.c (acting): one leaf per hierarchy below the caller's own cgroup ---- */
 struct linux_leaf {
     int core_fd;                     /* v2 leaf directory (clone into it), -EBADF if none */
+    int home_fd;                     /* locked while the leaf needs the caller out of the way (cgroup_home.c); -EBADF: it did not move */
     int task_fds[BV_FRAME_TASKS_MAX]; /* v1 tasks files, open for writing */
     uint32_t task_fd_count;
     int cpu_fd, oom_fd;              /* readable accounts for init; -EBADF if none */

@@ -148,7 +148,8 @@ static enum bv_status add_dev(struct lower *lower)
     }
     if (status == BV_OK && shm) {
         status = add_rule(lower, SHM_PATH,
-                          linux_landlock_access(lower->abi, BV_ACCESS_READ_WRITE, false, true));
+                          linux_landlock_access(lower->abi, BV_ACCESS_READ_WRITE, false, true) |
+                              linux_landlock_private_sockets(lower->abi));
     }
     return status;
 }
@@ -231,7 +232,8 @@ static enum bv_status lower_temp(struct lower *lower)
         return status;
     }
     return add_rule(lower, TEMP_PATH,
-                    linux_landlock_access(lower->abi, BV_ACCESS_READ_WRITE, false, true));
+                    linux_landlock_access(lower->abi, BV_ACCESS_READ_WRITE, false, true) |
+                        linux_landlock_private_sockets(lower->abi));
 }
 
 /* The fresh root holds the granted trees and their empty parents, whose names are no secret: `ls /` may list them. A rule
@@ -532,17 +534,15 @@ static void lower_landlock(struct lower *lower)
     frame->landlock_fs = linux_landlock_handled_fs(lower->abi);
     frame->landlock_net = linux_landlock_handled_net(lower->abi, lower->intent->network);
     frame->landlock_scoped = linux_landlock_scoped(lower->abi, lower->intent->network);
-    if (lower->abi >=
-        7) { /* what the canaries are refused before the exec is attestation, not for the host's audit log */
-        frame->landlock_flags = LANDLOCK_RESTRICT_SELF_LOG_SAME_EXEC_OFF;
-    }
+    frame->landlock_flags = linux_landlock_restrict_flags(lower->abi);
 }
 
 static enum bv_status lower_seccomp(struct lower *lower)
 {
     struct bv_frame *frame = lower->frame;
     const struct linux_filter filter =
-        linux_seccomp_filter(lower->intent->spawn, lower->intent->network);
+        linux_seccomp_filter(lower->intent->spawn, lower->intent->network,
+                             linux_unix_sockets(lower->abi, lower->intent));
     if (filter.count == 0) {
         return bv_fail(lower->error, BV_E_FAULT, "seccomp",
                        "there is no filter program for this policy");

@@ -58,6 +58,23 @@ static void unbounded(struct bv_offer *offer, const char *why, const char *remed
     bv_copy_text(offer->remedy, sizeof(offer->remedy), remedy);
 }
 
+/* What would give a controller, by why it is not to be had. */
+static const char *controller_remedy(const struct bv_profile *profile, const char *key)
+{
+    const char *value = fact(profile, key);
+    if (strcmp(value, "absent") == 0) {
+        return "a mounted cgroup hierarchy that has it, in which the caller may make a cgroup";
+    }
+    if (strncmp(value, "v1", 2) == 0) {
+        return "run as root, or in a v1 cgroup that belongs to the caller";
+    }
+    /* A process alone in a cgroup of its own may divide it (cgroup_home.c). */
+    return profile->word[LW_UID] == 0
+               ? "start bvisor alone in a cgroup: systemd-run --scope -p Delegate=yes bvisor ..."
+               : "start bvisor alone in a cgroup of the caller's: systemd-run --user --scope -p "
+                 "Delegate=yes bvisor ...";
+}
+
 static void offer_cpu(const struct bv_profile *profile, const struct bv_intent *intent,
                       struct bv_offer *offer)
 {
@@ -81,19 +98,22 @@ static void offer_cpu(const struct bv_profile *profile, const struct bv_intent *
              "cgroup (%s: %s; %s: %s)",
              FACT_CGROUP_CORE, fact(profile, FACT_CGROUP_CORE), FACT_CPUACCT,
              fact(profile, FACT_CPUACCT));
-    unbounded(offer, why, "a delegated cgroup, --spawn none or threads, or --cpu unlimited");
+    char remedy[200];
+    snprintf(remedy, sizeof(remedy), "%s, --spawn none or threads, or --cpu unlimited",
+             controller_remedy(profile, FACT_CPUACCT));
+    unbounded(offer, why, remedy);
 }
 
 static void offer_resident(const struct bv_profile *profile, const struct bv_intent *intent,
                            struct bv_offer *offer)
 {
     if (profile->word[LW_MEMORY] == LINUX_CONTROLLER_NONE) {
-        char why[160];
+        char why[160], remedy[200];
         snprintf(why, sizeof(why), "no memory controller that the caller may use (%s: %s)",
                  FACT_MEMORY, fact(profile, FACT_MEMORY));
-        unbounded(
-            offer, why,
-            "run as root or in a delegated cgroup with the memory controller, or --mem unlimited");
+        snprintf(remedy, sizeof(remedy), "%s, or --mem unlimited",
+                 controller_remedy(profile, FACT_MEMORY));
+        unbounded(offer, why, remedy);
         return;
     }
     const bool v2 = profile->word[LW_MEMORY] == LINUX_CONTROLLER_V2,
@@ -107,14 +127,19 @@ static void offer_resident(const struct bv_profile *profile, const struct bv_int
              linux_socket_share(profile, intent) > 0 ? "+kmem.tcp.limit_in_bytes" : "");
     enforced(offer, profile->word[LW_MEMORY_PEAK] ? BV_CLAIM_RESOURCE_USAGE : 0, mechanism);
     offer->floor = LINUX_RESIDENT_FLOOR;
+    const bool unknown = strcmp(fact(profile, FACT_MEMORY_PEAK), "not yet") == 0;
     if (!swap) {
         bv_copy_text(
             offer->note, sizeof(offer->note),
-            "this kernel does not account swap: what is swapped out counts no more as resident");
+            unknown
+                ? "whether swap is limited too shows only once the controller has been enabled"
+                : "this kernel does not account swap: what is swapped out counts no more as resident");
     }
     if (!profile->word[LW_MEMORY_PEAK]) {
         bv_copy_text(offer->why, sizeof(offer->why),
-                     "no memory.peak before Linux 5.19: the peak is not measured");
+                     unknown ? "no cgroup has the memory controller enabled yet, so whether there is "
+                               "a memory.peak is not known"
+                             : "no memory.peak before Linux 5.19: the peak is not measured");
     }
 }
 
@@ -148,7 +173,10 @@ static void offer_processes(const struct bv_profile *profile, const struct bv_in
              "no pids controller that the caller may use (%s: %s), and RLIMIT_NPROC does not bind "
              "here (%s: %s)",
              FACT_PIDS, fact(profile, FACT_PIDS), FACT_NPROC, fact(profile, FACT_NPROC));
-    unbounded(offer, why, "a cgroup with the pids controller, --spawn none, or --procs unlimited");
+    char remedy[200];
+    snprintf(remedy, sizeof(remedy), "%s, --spawn none, or --procs unlimited",
+             controller_remedy(profile, FACT_PIDS));
+    unbounded(offer, why, remedy);
 }
 
 /* Kept descriptors whose number is not below RLIMIT_NOFILE stay open and are not counted by it. */
@@ -285,6 +313,12 @@ void linux_offer(void *context, const struct bv_profile *profile, const struct b
     (void)context;
     memset(ret_offer, 0, sizeof(*ret_offer));
     ret_offer->available = BV_JSON_MAX_INTEGER;
+    /* Where no boundary can be built nothing is bounded either. */
+    const struct bv_verdict *launch = &profile->ceiling[BV_REQ_LAUNCH_WORKLOAD];
+    if (launch->enforcement == BV_UNSUPPORTED) {
+        unbounded(ret_offer, launch->why, launch->remedy);
+        return;
+    }
     switch (dimension) {
     case BV_WALL_MICROS:
         enforced(ret_offer, BV_CLAIM_RESOURCE_USAGE, "linux:timerfd in init+pid_ns kill");

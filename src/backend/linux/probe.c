@@ -209,6 +209,7 @@ static void set_namespaces(struct facts *facts, const struct linux_ready *ready)
     set_result(facts, FACT_TMPFS, step_result(ready, BV_STAGE_MOUNT_ROOT));
     set_result(facts, FACT_OPEN_TREE, answer(&ready->ready, BV_TRIAL_OPEN_TREE));
     set_result(facts, FACT_MOUNT_SETATTR, answer(&ready->ready, BV_TRIAL_MOUNT_SETATTR));
+    set_result(facts, FACT_REMOUNT, answer(&ready->ready, BV_TRIAL_REMOUNT));
     set_result(facts, FACT_NOTIFY, answer(&ready->tried, 0));
     set_nproc(facts, ready);
 }

@@ -27,19 +27,28 @@ static const char *has_file(int dir_fd, const char *name)
     return faccessat(dir_fd, name, F_OK, 0) == 0 ? "ok" : "no";
 }
 
-/* A controller in v2 is the core leaf's, if it is enabled for it. */
-static void try_v2_controller(const char *dir, const char *controller, bool core_ok, char *text,
-                              size_t size)
+/* A controller in v2 is the core leaf's, if it is enabled for it or can be. What
+ * linux_cgroup_v2_controller() says. */
+static int try_v2_controller(const char *dir, const char *controller, bool core_ok, char *text,
+                             size_t size)
 {
     const int result = core_ok ? linux_cgroup_v2_controller(dir, controller) : -EACCES;
     if (result >= 0) {
         set_text(text, size, LINUX_CONTROLLER_V2, "ok");
     } else if (result == -EBUSY) {
-        set_text(text, size, LINUX_CONTROLLER_V2, "not enabled for children");
+        set_text(text, size, LINUX_CONTROLLER_V2, "EBUSY: other processes");
     } else {
         set_text(text, size, LINUX_CONTROLLER_V2,
                  result == -ENOENT ? "not available" : linux_result_text(result));
     }
+    return result;
+}
+
+/* A leaf has a controller's files once it is enabled there. Below the root cgroup that is done by the
+ * first run that needs it: before, nobody can tell. */
+static const char *feature(int leaf_fd, int controller, const char *name)
+{
+    return controller > 0 ? "not yet" : has_file(leaf_fd, name);
 }
 
 static void try_core(struct linux_leaf *leaf, struct linux_cgroup_trial *trial)
@@ -60,22 +69,24 @@ static void try_core(struct linux_leaf *leaf, struct linux_cgroup_trial *trial)
     }
     const struct linux_hierarchy *memory = &leaf->own.at[CGROUP_MEMORY],
                                  *pids = &leaf->own.at[CGROUP_PIDS];
+    int has_memory = -ENOENT, has_pids = -ENOENT;
     if (memory->version == LINUX_CONTROLLER_V2) {
-        try_v2_controller(memory->dir, "memory", ok, trial->memory, sizeof(trial->memory));
+        has_memory =
+            try_v2_controller(memory->dir, "memory", ok, trial->memory, sizeof(trial->memory));
     }
     if (pids->version == LINUX_CONTROLLER_V2) {
-        try_v2_controller(pids->dir, "pids", ok, trial->pids, sizeof(trial->pids));
+        has_pids = try_v2_controller(pids->dir, "pids", ok, trial->pids, sizeof(trial->pids));
     }
     if (ok) {
-        /* A controller that is enabled only when the first run asks for it shows no files yet:
-         * the peak is then told to be missing, which errs on the side of claiming less. */
-        if (memory->version == LINUX_CONTROLLER_V2) {
+        if (has_memory >= 0) {
             snprintf(trial->memory_peak, sizeof(trial->memory_peak), "%s",
-                     has_file(fd, "memory.peak"));
-            snprintf(trial->memsw, sizeof(trial->memsw), "%s", has_file(fd, "memory.swap.max"));
+                     feature(fd, has_memory, "memory.peak"));
+            snprintf(trial->memsw, sizeof(trial->memsw), "%s",
+                     feature(fd, has_memory, "memory.swap.max"));
         }
-        if (pids->version == LINUX_CONTROLLER_V2) {
-            snprintf(trial->pids_peak, sizeof(trial->pids_peak), "%s", has_file(fd, "pids.peak"));
+        if (has_pids >= 0) {
+            snprintf(trial->pids_peak, sizeof(trial->pids_peak), "%s",
+                     feature(fd, has_pids, "pids.peak"));
         }
     }
 }

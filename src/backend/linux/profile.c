@@ -51,7 +51,9 @@ static void fill_words(const struct bv_snapshot *facts, uint64_t word[64])
     word[LW_LANDLOCK_ABI] = number(facts, FACT_LANDLOCK_ABI);
     word[LW_SECCOMP] = is_ok(facts, FACT_SECCOMP);
     word[LW_NOTIFY] = is_ok(facts, FACT_NOTIFY);
-    word[LW_MOUNT_SETATTR] = is_ok(facts, FACT_MOUNT_SETATTR) && is_ok(facts, FACT_OPEN_TREE);
+    word[LW_MOUNT_SETATTR] =
+        (is_ok(facts, FACT_MOUNT_SETATTR) || is_ok(facts, FACT_REMOUNT)) &&
+        is_ok(facts, FACT_OPEN_TREE);
     word[LW_OPENAT2] = is_ok(facts, FACT_OPENAT2);
     word[LW_PIDFD] = is_ok(facts, FACT_PIDFD);
     word[LW_CLOSE_RANGE] = is_ok(facts, FACT_CLOSE_RANGE);
@@ -91,11 +93,17 @@ static const struct base_need base_needs[] = {
     { FACT_CLONE3, "clone3",
       "Linux 5.3 or later; in a container, a seccomp profile that allows it" },
     { FACT_OPEN_TREE, "open_tree and move_mount", "Linux 5.2 or later" },
-    { FACT_MOUNT_SETATTR, "mount_setattr", "Linux 5.12 or later" },
+    { FACT_MOUNT_SETATTR, "mount_setattr, or remounting a bind mount", "Linux 5.12 or later" },
     { FACT_OPENAT2, "openat2", "Linux 5.6 or later" },
     { FACT_PIDFD, "pid descriptors", "Linux 5.4 or later" },
     { FACT_CLOSE_RANGE, "close_range", "Linux 5.9 or later" },
 };
+
+/* A means of equal strength where the kernel lacks the usual one (step_remount.c). */
+static bool replaced(const struct bv_snapshot *facts, const char *key)
+{
+    return strcmp(key, FACT_MOUNT_SETATTR) == 0 && is_ok(facts, FACT_REMOUNT);
+}
 
 /* Names every missing part of the base, as far as the text goes; false when nothing is missing. */
 static bool base_missing(const struct bv_snapshot *facts, struct bv_verdict *verdict)
@@ -103,7 +111,7 @@ static bool base_missing(const struct bv_snapshot *facts, struct bv_verdict *ver
     size_t used = 0;
     for (size_t i = 0; i < BV_COUNT(base_needs); i++) {
         /* What could not be tried for want of an earlier one is no finding of its own. */
-        if (is_ok(facts, base_needs[i].key) ||
+        if (is_ok(facts, base_needs[i].key) || replaced(facts, base_needs[i].key) ||
             (used > 0 && strcmp(fact(facts, base_needs[i].key), "not tried") == 0)) {
             continue;
         }
@@ -160,8 +168,11 @@ static void ceiling_network(const struct bv_profile *profile, enum bv_requiremen
     const uint32_t evidence = BV_CLAIM_MECHANISM_ATTESTATION | BV_CLAIM_DENIED_ATTEMPTS;
     char mechanism[96];
     if (kind == BV_REQ_NETWORK_DENY_ALL) {
-        snprintf(mechanism, sizeof(mechanism), "linux:net_ns+seccomp%s%s",
-                 abi >= 4 ? "+landlock_tcp" : "", abi >= 6 ? "+landlock_scope" : "");
+        snprintf(mechanism, sizeof(mechanism), "linux:net_ns+seccomp%s%s%s",
+                 abi >= 10  ? "+landlock_tcp_udp"
+                 : abi >= 4 ? "+landlock_tcp"
+                            : "",
+                 abi >= 6 ? "+landlock_scope" : "", abi >= 9 ? "+landlock_unix" : "");
     } else {
         /* Abstract sockets are scoped by the network namespace, which is the host's here. */
         snprintf(mechanism, sizeof(mechanism), "linux:host_net_ns+seccomp_families%s",

@@ -61,6 +61,7 @@ enum bv_status linux_ready_make(struct linux_context *context, bool new_net, con
                                 struct linux_ready **ret_ready, struct bv_error *error)
 {
     int pair[2], image_fd;
+    linux_context_divide(context);
     enum bv_status status = linux_context_launcher(context, &image_fd, error);
     if (status != BV_OK) {
         return status;

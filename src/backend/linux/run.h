@@ -42,7 +42,7 @@ struct linux_context {
     pthread_mutex_t lock;
     int launcher_fd;            /* sealed memory file with the launcher; -EBADF until the first run */
     int canary_tcp, canary_unix; /* listeners that nothing inside may reach; -EBADF when they could not be made */
-    bool canaries_made;
+    bool canaries_made, divided; /* divided: the own cgroup was looked at, and made ready for leaves if it could be */
     uint16_t canary_port;
     char canary_socket[64];
     pthread_cond_t idle;         /* a probe has returned what it borrowed */
@@ -157,6 +157,7 @@ bool linux_owns_fd(void *context, int fd);
 
 /* context.c: what is shared is made at the first run. */
 enum bv_status linux_context_launcher(struct linux_context *context, int *ret_fd, struct bv_error *error);
+void linux_context_divide(struct linux_context *context);
 void linux_context_canaries(struct linux_context *context, const char *attempt);
 
 /* watch.c: the epoll descriptor and the timer. */

@@ -29,7 +29,8 @@ struct denied_call {
         program_##name, (uint32_t)BV_COUNT(program_##name)                                         \
     }
 
-struct linux_filter linux_seccomp_filter(enum bv_spawn_policy spawn, enum bv_network_policy network)
+struct linux_filter linux_seccomp_filter(enum bv_spawn_policy spawn, enum bv_network_policy network,
+                                         bool unix_sockets)
 {
     static const struct linux_filter deny_all[] = {
         [BV_SPAWN_DENY_NEW_TASKS] = FILTER(deny_new_tasks_deny_all),
@@ -41,13 +42,18 @@ struct linux_filter linux_seccomp_filter(enum bv_spawn_policy spawn, enum bv_net
         [BV_SPAWN_ALLOW_THREADS] = FILTER(allow_threads_allow_all),
         [BV_SPAWN_ALLOW_DESCENDANTS] = FILTER(allow_descendants_allow_all),
     };
+    static const struct linux_filter unix_only[] = {
+        [BV_SPAWN_DENY_NEW_TASKS] = FILTER(deny_new_tasks_unix_only),
+        [BV_SPAWN_ALLOW_THREADS] = FILTER(allow_threads_unix_only),
+        [BV_SPAWN_ALLOW_DESCENDANTS] = FILTER(allow_descendants_unix_only),
+    };
     static const struct linux_filter none = { NULL, 0 };
 
     if ((unsigned)spawn >= BV_COUNT(deny_all)) {
         return none;
     }
     switch (network) {
-    case BV_NETWORK_DENY_ALL: return deny_all[spawn];
+    case BV_NETWORK_DENY_ALL: return unix_sockets ? unix_only[spawn] : deny_all[spawn];
     case BV_NETWORK_ALLOW_ALL: return allow_all[spawn];
     case BV_NETWORK_ALLOW_LIST: return none;
     }

@@ -137,7 +137,8 @@ int main(int argc, char **argv)
         { SPAWN_NONE, "deny_new_tasks" },
         { SPAWN_THREADS, "allow_threads" },
         { SPAWN_ANY, "allow_descendants" },
-    }, networks[] = { { NET_NONE, "deny_all" }, { NET_ALL, "allow_all" } };
+    }, networks[] = { { NET_NONE, "deny_all" }, { NET_ALL, "allow_all" },
+                 { NET_UNIX, "unix_only" } };
     static struct bv_frame_insn insns[BV_FRAME_BPF_MAX_INSNS];
     const bool reference = argc == 3 && strcmp(argv[2], "reference") == 0;
     const uint32_t arch = argc == 2 || reference ? seccomp_arch_resolve_name(argv[1]) : 0;
@@ -146,7 +147,7 @@ int main(int argc, char **argv)
     }
     printf("/* Made by seccomp_gen from seccomp_policy.def for %s. */\n\n", argv[1]);
     for (size_t s = 0; s < 3; s++) {
-        for (size_t n = 0; n < 2; n++) {
+        for (size_t n = 0; n < 3; n++) {
             const struct policy policy = { arch, spawns[s].policy, networks[n].policy };
             char name[80];
             snprintf(name, sizeof(name), "%s%s_%s", reference ? "reference_" : "", spawns[s].name,

@@ -9,7 +9,7 @@
 #include "launchwire/frame.h"
 
 enum { SPAWN_NONE = 1, SPAWN_THREADS = 2, SPAWN_ANY = 4, SPAWN_SOME = 6, SPAWN_EVERY = 7 };
-enum { NET_NONE = 1, NET_ALL = 2, NET_EVERY = 3 };
+enum { NET_NONE = 1, NET_ALL = 2, NET_UNIX = 4, NET_EVERY = 7 };
 enum action { ACTION_ALLOW, ACTION_FAIL, ACTION_RECORD };
 enum class { TASK, SOCKET, MOUNT };
 

@@ -149,6 +149,12 @@ static void use_handles(const struct linux_run *run, struct usage *usage)
     /* At its exec the workload had 0, 1, 2 and what it was to keep: the least that the peak can be. */
     uint64_t value = 0;
     const uint64_t at_exec = 3 + run->execution->intent->fd_count;
+    if (linux_seen(run, BV_MSG_FIGURES) &&
+        run->figures.values[1 + BV_FIGURE_HANDLES_PEAK] == UINT64_MAX) {
+        unknown(usage, "a descriptor table of the tree may not be read: before Linux 6.2 that of an "
+                       "executable without read permission");
+        return;
+    }
     if (!figure(run, BV_FIGURE_HANDLES_PEAK, &value) || value < at_exec) {
         value = at_exec;
     }
