@@ -266,7 +266,7 @@ static bool float_lane(const struct simd_word *word, const struct simd_vec *x, c
         bool take = simd_is(word, "pmin") ? isless(y_value, x_value) : isgreater(y_value, x_value);
         *ret = take ? y_bits : x_bits;
     } else if (simd_is(word, "eq") || simd_is(word, "ne") || simd_is(word, "lt") || simd_is(word, "gt") || simd_is(word, "le") || simd_is(word, "ge")) {
-        bool holds, unordered = isunordered(x_value, y_value);
+        bool holds = false, unordered = isunordered(x_value, y_value);
         (void)int_compare(word, islessgreater(x_value, y_value) ? (isless(x_value, y_value) ? -1 : 1) : 0, 0, &holds);
         *ret = (unordered ? simd_is(word, "ne") : holds) ? UINT64_MAX : 0;
     } else if (simd_begins(word->operation, "convert_")) {

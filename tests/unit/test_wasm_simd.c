@@ -73,7 +73,11 @@ static uint64_t edge_float(unsigned width)
         0x1.0000008p0, 0x1.000001p0, 0x1.0000010000001p0, 0x1.fffffefp127, 0x1.fffffeffffffp127, 0x1.ffffffp127, 0x1p128, 0x1.8p-150,
         0x1p-150, 0x1.fffffep127, 0x1.fffffffffffffp1023, 0x1p64, 1e10, 3.14159265358979, HUGE_VAL };
     uint64_t sign = random_bits() << 63 >> (64 - width);
-    if (random_bits() % 5 == 0) { /* quiet, canonical, signalling, all bits */
+    unsigned special = (unsigned)(random_bits() % 8);
+    if (special == 0) {
+        return sign;
+    }
+    if (special == 1) { /* quiet, canonical, signalling, all bits */
         uint64_t quiet = UINT64_C(1) << (simd_mantissa(width) - 1), infinity = simd_canonical(width) & ~quiet;
         uint64_t payloads[] = { quiet, quiet, quiet + 1, quiet / 2, 1, 2 * quiet - 1, quiet - 1 };
         return sign ^ (infinity | payloads[random_bits() % (sizeof payloads / sizeof *payloads)]);
@@ -81,9 +85,10 @@ static uint64_t edge_float(unsigned width)
     return sign ^ simd_float_bits(values[random_bits() % (sizeof values / sizeof *values)], width);
 }
 
-static struct simd_vec random_vec(void)
+/* Half of them in lanes of this width, the others in lanes of any. */
+static struct simd_vec random_vec(unsigned preferred)
 {
-    unsigned width = 8u << random_bits() % 4, style = (unsigned)(random_bits() % 4);
+    unsigned width = random_bits() % 2 ? preferred : 8u << random_bits() % 4, style = (unsigned)(random_bits() % 4);
     struct simd_vec vec;
     for (unsigned i = 0; i < 128 / width; i++) {
         bool edge = style != 0 && random_bits() % 8 != 0;
@@ -131,9 +136,12 @@ static void run(const struct bv_wasm_simd_op *op, void *ret, const void *x, cons
 static bool check_vectors(const struct bv_wasm_simd_op *op, const struct simd_word *word)
 {
     for (int round = 0; round < ROUNDS; round++) {
-        struct simd_vec in[3] = { random_vec(), random_vec(), random_vec() }, wanted;
-        if (random_bits() % 8 == 0) {
+        struct simd_vec in[3] = { random_vec(word->width), random_vec(word->width), random_vec(word->width) }, wanted;
+        if (round % 8 == 0) { /* equal but for some signs: both zeros in a lane */
             in[1] = in[0];
+            for (unsigned i = 0; i < word->count; i++) {
+                in[1].bytes[(i + 1) * word->width / 8 - 1] ^= (uint8_t)(random_bits() << 7);
+            }
         }
         bool nans;
         if (!simd_oracle(word, in, &wanted, &nans) || nans != (op->nan_shape != BV_WASM_NAN_NONE)) {
@@ -168,7 +176,7 @@ static bool check_vectors(const struct bv_wasm_simd_op *op, const struct simd_wo
 static bool check_shift(const struct bv_wasm_simd_op *op, const struct simd_word *word)
 {
     for (int round = 0; round < ROUNDS; round++) {
-        struct simd_vec in = random_vec(), wanted, got;
+        struct simd_vec in = random_vec(word->width), wanted, got;
         uint32_t count = round < 300 ? (uint32_t)round : (uint32_t)random_bits();
         unsigned by = count % word->width;
         for (unsigned i = 0; i < word->count; i++) {
@@ -187,7 +195,7 @@ static bool check_shift(const struct bv_wasm_simd_op *op, const struct simd_word
 static bool check_test(const struct bv_wasm_simd_op *op, const struct simd_word *word)
 {
     for (int round = 0; round < ROUNDS; round++) {
-        struct simd_vec in = random_vec();
+        struct simd_vec in = random_vec(word->width);
         for (int rest = round % 16; rest < 16 && round % 3 == 0; rest++) {
             in.bytes[rest] = 0;
         }
@@ -207,9 +215,8 @@ static bool check_test(const struct bv_wasm_simd_op *op, const struct simd_word 
 
 static bool check_shuffle(const struct bv_wasm_simd_op *op, const struct simd_word *word)
 {
-    (void)word;
     for (int round = 0; round < ROUNDS; round++) {
-        struct simd_vec in[3] = { random_vec(), random_vec(), random_vec() }, wanted, got;
+        struct simd_vec in[3] = { random_vec(word->width), random_vec(word->width), random_vec(word->width) }, wanted, got;
         for (int i = 0; i < 16; i++) {
             unsigned from = in[2].bytes[i] %= 32;
             wanted.bytes[i] = from < 16 ? in[0].bytes[from] : in[1].bytes[from - 16];
@@ -226,7 +233,7 @@ static bool check_shuffle(const struct bv_wasm_simd_op *op, const struct simd_wo
 static bool check_lanes(const struct bv_wasm_simd_op *op, const struct simd_word *word)
 {
     for (int round = 0; round < ROUNDS; round++) {
-        struct simd_vec in = random_vec(), wanted = in, got;
+        struct simd_vec in = random_vec(word->width), wanted = in, got;
         unsigned at = (unsigned)random_bits() % word->count;
         uint64_t scalar = random_bits();
         bool narrow = op->operands[op->operand_count - 1] == BV_WASM_I32 || op->operands[op->operand_count - 1] == BV_WASM_F32;
@@ -285,7 +292,7 @@ static bool check_memory(const struct bv_wasm_simd_op *op, const struct simd_wor
     good = good && op->lanes == (of_lane ? 128 / whole : 0) && op->result == (store ? 0 : BV_WASM_V128);
     for (int round = 0; round < ROUNDS && good; round++) {
         uint8_t *memory = malloc(bytes);
-        struct simd_vec in = random_vec(), filling = random_vec(), got = in, wanted = in;
+        struct simd_vec in = random_vec(word->width), filling = random_vec(word->width), got = in, wanted = in;
         unsigned at = (unsigned)random_bits() % (128 / whole);
         memcpy(memory, &filling, bytes);
         if (of_lane && store) {
