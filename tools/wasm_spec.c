@@ -67,6 +67,9 @@ static size_t decode_name(char *text)
 {
     char *to = text;
     for (const char *from = text; *from; to++) {
+        if (*from == '%' && !from[1]) { /* the empty name */
+            break;
+        }
         if (*from == '%') {
             *to = (char)(hex_digit(from[1]) << 4 | hex_digit(from[2]));
             from += 3;

@@ -397,12 +397,37 @@ static bool bulk(struct bv_wasm_compiler *c, enum bv_wasm_code code, uint8_t sec
     return true;
 }
 
-static bool read_data_index(struct bv_wasm_compiler *c, uint32_t *ret_index)
+/* Without a data count the code may not name segments, whether or not some follow; only then is it malformed rather than invalid. */
+static bool data_section_follows(const struct bv_wasm_decoder *decoder)
 {
-    if (!c->decoder->has_data_count) {
-        return bv_wasm_fail(c->reader, BV_WASM_MALFORMED, c->reader->at, "data count section required");
+    struct bv_wasm_error unseen;
+    struct bv_wasm_reader ahead = { .start = decoder->reader.start, .at = decoder->section_end, .end = decoder->module_end, .end_text = "", .error = &unseen };
+    uint8_t id;
+    uint32_t size;
+    const uint8_t *content;
+    while (ahead.at < ahead.end && bv_wasm_read_byte(&ahead, &id) && bv_wasm_read_u32(&ahead, &size) && bv_wasm_read_bytes(&ahead, size, &content)) {
+        if (id == 11) {
+            return true;
+        }
     }
-    return read_index(c, "data segment", c->decoder->data_count, ret_index);
+    return false;
+}
+
+static bool check_data_index(struct bv_wasm_compiler *c, const uint8_t *at, uint32_t index)
+{
+    const struct bv_wasm_decoder *decoder = c->decoder;
+    if (!decoder->has_data_count && data_section_follows(decoder)) {
+        return bv_wasm_fail(c->reader, BV_WASM_MALFORMED, at, "data count section required");
+    }
+    return (decoder->has_data_count && index < decoder->data_count) || bv_wasm_fail_index(c->reader, at, "data segment", index);
+}
+
+static bool memory_init(struct bv_wasm_compiler *c)
+{
+    const uint8_t *at = c->reader->at;
+    uint32_t data, memory;
+    return bv_wasm_read_u32(c->reader, &data) && bv_wasm_read_memory_index(c, &memory) && check_data_index(c, at, data) &&
+           bulk(c, BV_WASM_CODE_MEMORY_INIT, BV_WASM_I32, memory, data);
 }
 
 static bool drop(struct bv_wasm_compiler *c, enum bv_wasm_code code, uint32_t index)
@@ -415,8 +440,11 @@ static bool table_init(struct bv_wasm_compiler *c)
 {
     uint32_t elem, table;
     const uint8_t *at = c->reader->at;
-    if (!read_index(c, "elem segment", c->module->elem_count, &elem) || !read_index(c, "table", c->module->table_count, &table)) {
+    if (!bv_wasm_read_u32(c->reader, &elem) || !read_index(c, "table", c->module->table_count, &table)) {
         return false;
+    }
+    if (elem >= c->module->elem_count) {
+        return bv_wasm_fail_index(c->reader, at, "elem segment", elem);
     }
     if (c->module->tables[table].type != c->module->elems[elem].type) {
         return invalid(c, at, "type mismatch");
@@ -461,8 +489,8 @@ bool bv_wasm_compile_bulk(struct bv_wasm_compiler *c, uint32_t second)
     const uint8_t *at = c->reader->at;
     uint32_t a, b;
     switch (second) {
-    case 8: return read_data_index(c, &a) && bv_wasm_read_memory_index(c, &b) && bulk(c, BV_WASM_CODE_MEMORY_INIT, BV_WASM_I32, b, a);
-    case 9: return read_data_index(c, &a) && drop(c, BV_WASM_CODE_DATA_DROP, a);
+    case 8: return memory_init(c);
+    case 9: return bv_wasm_read_u32(c->reader, &a) && check_data_index(c, at, a) && drop(c, BV_WASM_CODE_DATA_DROP, a);
     case 10:
         return bv_wasm_read_memory_index(c, &a) && bv_wasm_read_memory_index(c, &b) &&
                bulk(c, BV_WASM_CODE_MEMORY_COPY, BV_WASM_I32, a, b);

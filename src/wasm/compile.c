@@ -30,6 +30,13 @@ static const struct bv_wasm_opcode prefixed[] = {
 #undef BV_PREFIXED
 };
 
+bool bv_wasm_is_opcode(uint8_t byte)
+{
+    bool control = byte <= 0x05 || (byte >= 0x0b && byte <= 0x13) || (byte >= 0x1a && byte <= 0x1c) || (byte >= 0x20 && byte <= 0x26);
+    bool other = (byte >= 0x3f && byte <= 0x44) || (byte >= 0xd0 && byte <= 0xd2) || byte == 0xfc || byte == 0xfd;
+    return control || other || opcodes[byte].shape != BV_WASM_SHAPE_NONE;
+}
+
 /* ---- numeric instructions ---- */
 
 static bool emit_unary(struct bv_wasm_compiler *c, const struct bv_wasm_opcode *opcode, uint32_t code)

@@ -71,6 +71,8 @@ bool bv_wasm_mismatch(struct bv_wasm_compiler *c);
 bool bv_wasm_pop(struct bv_wasm_compiler *c, uint8_t type, struct bv_wasm_entry *ret_entry);
 /* Holds the top of the stack against the types and leaves it there. */
 bool bv_wasm_check_top(struct bv_wasm_compiler *c, const uint8_t *types, uint32_t count);
+/* The same for one of several labels: what an earlier label made of values from nowhere does not bind the next. */
+bool bv_wasm_check_label(struct bv_wasm_compiler *c, const uint8_t *types, uint32_t count);
 void bv_wasm_push_slots(struct bv_wasm_compiler *c, const uint8_t *types, uint32_t count);
 void bv_wasm_truncate(struct bv_wasm_compiler *c, uint32_t height); /* drops entries down to a height of the stack */
 bool bv_wasm_find_local(struct bv_wasm_compiler *c, uint32_t index, struct bv_wasm_local *ret_local);

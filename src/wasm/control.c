@@ -436,10 +436,10 @@ static bool compile_target(struct bv_wasm_compiler *c, uint32_t arity, bool firs
         return bv_wasm_fail(c->reader, BV_WASM_INVALID, at, "type mismatch");
     }
     *ret_arity = count;
-    if (!bv_wasm_check_top(c, types, count)) {
+    if (!bv_wasm_check_label(c, types, count)) {
         return false;
     }
-    if (first) {
+    if (first && !c->dead) {
         bv_wasm_settle_top(c, count);
     }
     return true;

@@ -442,6 +442,7 @@ static bool decode_sections(struct bv_wasm_decoder *decoder)
     struct bv_wasm_reader *reader = &decoder->reader;
     const uint8_t *module_end = reader->end;
     uint8_t last_place = 0;
+    decoder->module_end = module_end;
     while (reader->at < module_end) {
         const uint8_t *at = reader->at;
         uint8_t id;
@@ -462,7 +463,7 @@ static bool decode_sections(struct bv_wasm_decoder *decoder)
             return bv_wasm_fail(reader, BV_WASM_MALFORMED, at, "unexpected content after last section");
         }
         last_place = id != 0 ? places[id] : last_place;
-        reader->end = reader->at + size;
+        reader->end = decoder->section_end = reader->at + size;
         reader->end_text = "unexpected end of section or function";
         if (!decode_section(decoder, id)) {
             return false;

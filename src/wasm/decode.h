@@ -9,6 +9,7 @@ struct bv_wasm_decoder {
     struct bv_wasm_module *module;
     uint8_t *declared;            /* a bit per function: may be named by ref.func inside bodies */
     uint32_t defined_functions;   /* of the function section */
+    const uint8_t *section_end, *module_end;
     uint32_t data_count;
     bool has_data_count, has_code;
 };

@@ -112,7 +112,9 @@ static bool read_constant(struct bv_wasm_decoder *decoder, struct bv_wasm_init *
         return read_function_index(decoder, &init->index);
     case 0xfd: *ret_type = BV_WASM_V128; return read_vector_init(decoder, at, init);
     case 0x0b: return bv_wasm_fail(reader, BV_WASM_INVALID, at, "type mismatch");
-    default: return bv_wasm_fail(reader, BV_WASM_INVALID, at, "constant expression required");
+    default:
+        return bv_wasm_is_opcode(opcode) ? bv_wasm_fail(reader, BV_WASM_INVALID, at, "constant expression required")
+                                         : bv_wasm_fail(reader, BV_WASM_MALFORMED, at, "illegal opcode");
     }
 }
 

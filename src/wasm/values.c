@@ -95,6 +95,24 @@ bool bv_wasm_check_top(struct bv_wasm_compiler *c, const uint8_t *types, uint32_
     return true;
 }
 
+bool bv_wasm_check_label(struct bv_wasm_compiler *c, const uint8_t *types, uint32_t count)
+{
+    const struct bv_wasm_block *block = &c->blocks[c->block_count - 1];
+    if (!block->polymorphic) {
+        return bv_wasm_check_top(c, types, count);
+    }
+    if (!take_steps(c, count)) {
+        return false;
+    }
+    for (uint32_t i = 1; i <= count && i <= c->stack_count - block->height; i++) {
+        uint8_t type = c->stack[c->stack_count - i].type;
+        if (type != types[count - i] && type != BV_WASM_UNKNOWN) {
+            return bv_wasm_mismatch(c);
+        }
+    }
+    return true;
+}
+
 void bv_wasm_truncate(struct bv_wasm_compiler *c, uint32_t height)
 {
     while (c->stack_count > height) {
