@@ -621,9 +621,12 @@ trapped:
 leave:
     store->charged += (uint64_t)(store->grant - left);
     store->used = store->charged + pending;
-    if (step == BV_WASM_STEP_TRAPPED && (store->used > store->fuel_limit || trap == BV_WASM_TRAP_FUEL)) {
-        store->trap = BV_WASM_TRAP_FUEL; /* it ended before it could trap otherwise */
-        store->used = store->fuel_limit;
+    if (step == BV_WASM_STEP_TRAPPED) {
+        if (store->used > store->fuel_limit || trap == BV_WASM_TRAP_FUEL) {
+            store->trap = BV_WASM_TRAP_FUEL; /* it ended before it could trap otherwise */
+            store->used = store->fuel_limit;
+        }
+        store->charged = store->used; /* nothing goes on from here */
     }
     store->left = 0;
     store->grant = 0;

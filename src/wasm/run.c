@@ -175,6 +175,7 @@ void bv_wasm_abandon(struct bv_wasm_store *store)
 {
     store->run = BV_WASM_RUN_NONE;
     store->waiting = NULL;
+    store->charged = store->used; /* what was pending at the stop was done */
 }
 
 enum bv_wasm_trap bv_wasm_trapped(const struct bv_wasm_store *store)
