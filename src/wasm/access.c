@@ -213,41 +213,62 @@ bool bv_wasm_read_memory_access(struct bv_wasm_compiler *c, uint8_t alignment, u
 }
 
 /* The forms of a load or store, in the order of code.def. */
-enum { FORM_R, FORM_M, FORM_RR, FORM_I };
+enum form { FORM_R, FORM_M, FORM_RR, FORM_RS, FORM_K, FORM_Z, FORM_I };
+struct address { enum form form; uint16_t first, second; union bv_wasm_unit extra; }; /* first: the slot; second: field c */
 
-static bool is_sum(const struct bv_wasm_compiler *c, const struct bv_wasm_entry *address)
+/* How the address is best said; an operation that computed it just before is taken back. */
+static struct address find_address(struct bv_wasm_compiler *c, struct bv_wasm_entry *entry, uint32_t memory, uint32_t offset)
 {
-    return bv_wasm_made_by_last(c, address) && c->module->code[c->last].op == BV_WASM_CODE_I32_ADD_RR;
+    struct address address = { .form = FORM_R };
+    struct bv_wasm_local local;
+    if (memory == 0 && c->fuse && entry->place == BV_WASM_IS_CONST) {
+        address.form = FORM_Z;
+        address.extra.imm = (uint64_t)(uint32_t)entry->bits + offset;
+        return address;
+    }
+    if (memory == 0 && entry->place == BV_WASM_IN_SUM && bv_wasm_find_local(c, (uint32_t)entry->bits, &local)) {
+        address.form = FORM_K;
+        address.first = (uint16_t)local.slot;
+        address.extra.low = (uint32_t)(entry->bits >> 32);
+        address.extra.high = offset;
+        return address;
+    }
+    const union bv_wasm_unit *sum = memory == 0 && bv_wasm_made_by_last(c, entry) ? &c->module->code[c->last] : NULL;
+    if (sum && (sum->op == BV_WASM_CODE_I32_ADD_RR || sum->op == BV_WASM_CODE_I32_ADD_SHL || sum->op == BV_WASM_CODE_I32_ADD_RI)) {
+        address.first = sum->b;
+        address.second = sum->c;
+        address.extra.low = sum->op == BV_WASM_CODE_I32_ADD_RI ? (uint32_t)sum[1].imm : offset;
+        address.extra.high = sum->op == BV_WASM_CODE_I32_ADD_RI ? offset : sum->op == BV_WASM_CODE_I32_ADD_SHL ? (uint32_t)sum[1].imm : 0;
+        address.form = sum->op == BV_WASM_CODE_I32_ADD_RR ? FORM_RR : sum->op == BV_WASM_CODE_I32_ADD_SHL ? FORM_RS : FORM_K;
+        bv_wasm_take_back(c);
+        return address;
+    }
+    address.form = memory == 0 && offset <= UINT16_MAX ? FORM_R : FORM_M;
+    address.first = bv_wasm_in(c, bv_wasm_slot_of(c, entry), 1, 0);
+    address.second = (uint16_t)(address.form == FORM_R ? offset : memory);
+    address.extra.imm = offset;
+    return address;
 }
 
 bool bv_wasm_compile_load(struct bv_wasm_compiler *c, const struct bv_wasm_opcode *opcode)
 {
     uint32_t memory, offset;
-    struct bv_wasm_entry address;
-    if (!bv_wasm_read_memory_access(c, opcode->alignment, &memory, &offset) || !bv_wasm_pop(c, BV_WASM_I32, &address)) {
+    struct bv_wasm_entry entry;
+    if (!bv_wasm_read_memory_access(c, opcode->alignment, &memory, &offset) || !bv_wasm_pop(c, BV_WASM_I32, &entry)) {
         return false;
     }
-    if (memory == 0 && is_sum(c, &address)) {
-        union bv_wasm_unit sum = c->module->code[c->last];
-        c->module->code_units = c->last;
-        union bv_wasm_unit *unit = bv_wasm_emit(c, (enum bv_wasm_code)(opcode->code + FORM_RR), 2);
-        *unit = sum;
-        unit->op = (uint16_t)(opcode->code + FORM_RR);
-        unit[1].imm = offset;
-        bv_wasm_mark_trap(c);
-    } else {
-        bool near = memory == 0 && offset <= UINT16_MAX;
-        uint16_t b = bv_wasm_in(c, bv_wasm_slot_of(c, &address), 1, 0), a = bv_wasm_out(c, c->height, 1);
-        union bv_wasm_unit *unit = bv_wasm_emit(c, (enum bv_wasm_code)(opcode->code + (near ? FORM_R : FORM_M)), near ? 1 : 2);
-        unit->a = a;
-        unit->b = b;
-        unit->c = (uint16_t)(near ? offset : memory);
-        if (!near) {
-            unit[1].imm = offset;
-        }
-        bv_wasm_mark_trap(c);
-        bv_wasm_out_done(c);
+    struct address address = find_address(c, &entry, memory, offset);
+    uint16_t a = bv_wasm_out(c, c->height, 1);
+    uint32_t units = address.form == FORM_R ? 1 : 2;
+    union bv_wasm_unit *unit = bv_wasm_emit(c, (enum bv_wasm_code)(opcode->code + address.form), units);
+    unit->a = a;
+    unit->b = address.first;
+    unit->c = address.second;
+    if (units == 2) {
+        unit[1] = address.extra;
     }
+    bv_wasm_mark_trap(c);
+    bv_wasm_out_done(c);
     bv_wasm_push(c, opcode->result, BV_WASM_IN_SLOT, 0);
     return true;
 }
@@ -255,36 +276,30 @@ bool bv_wasm_compile_load(struct bv_wasm_compiler *c, const struct bv_wasm_opcod
 bool bv_wasm_compile_store(struct bv_wasm_compiler *c, const struct bv_wasm_opcode *opcode)
 {
     uint32_t memory, offset;
-    struct bv_wasm_entry address, value;
+    struct bv_wasm_entry entry, value;
     if (!bv_wasm_read_memory_access(c, opcode->alignment, &memory, &offset) || !bv_wasm_pop(c, opcode->result, &value) ||
-        !bv_wasm_pop(c, BV_WASM_I32, &address)) {
+        !bv_wasm_pop(c, BV_WASM_I32, &entry)) {
         return false;
     }
-    bool near = memory == 0 && offset <= UINT16_MAX;
-    union bv_wasm_unit *unit;
-    if (memory == 0 && value.place != BV_WASM_IS_CONST && is_sum(c, &address)) {
-        uint16_t value_slot = (uint16_t)bv_wasm_slot_of(c, &value);
-        union bv_wasm_unit sum = c->module->code[c->last];
-        c->module->code_units = c->last;
-        unit = bv_wasm_emit(c, (enum bv_wasm_code)(opcode->code + FORM_RR), 2);
-        unit->a = sum.b;
-        unit->b = value_slot;
-        unit->c = sum.c;
-        unit[1].imm = offset;
-    } else if (near && value.place == BV_WASM_IS_CONST && address.place != BV_WASM_IS_CONST) {
-        uint16_t a = bv_wasm_in(c, bv_wasm_slot_of(c, &address), 1, 0);
-        unit = bv_wasm_emit(c, (enum bv_wasm_code)(opcode->code + FORM_I), 2);
+    bool constant = value.place == BV_WASM_IS_CONST && memory == 0 && offset <= UINT16_MAX && entry.place != BV_WASM_IS_CONST &&
+                    entry.place != BV_WASM_IN_SUM;
+    if (constant) {
+        uint16_t a = bv_wasm_in(c, bv_wasm_slot_of(c, &entry), 1, 0);
+        union bv_wasm_unit *unit = bv_wasm_emit(c, (enum bv_wasm_code)(opcode->code + FORM_I), 2);
         unit->a = a;
         unit->c = (uint16_t)offset;
         unit[1].imm = value.bits;
     } else {
-        uint16_t a = bv_wasm_in(c, bv_wasm_slot_of(c, &address), 1, 0), b = bv_wasm_in(c, bv_wasm_slot_of(c, &value), 1, 1);
-        unit = bv_wasm_emit(c, (enum bv_wasm_code)(opcode->code + (near ? FORM_R : FORM_M)), near ? 1 : 2);
-        unit->a = a;
+        /* A value that must first be put into its slot comes between the address and the store. */
+        uint16_t b = bv_wasm_in(c, bv_wasm_slot_of(c, &value), 1, 1);
+        struct address address = find_address(c, &entry, memory, offset);
+        uint32_t units = address.form == FORM_R ? 1 : 2;
+        union bv_wasm_unit *unit = bv_wasm_emit(c, (enum bv_wasm_code)(opcode->code + address.form), units);
+        unit->a = address.first;
         unit->b = b;
-        unit->c = (uint16_t)(near ? offset : memory);
-        if (!near) {
-            unit[1].imm = offset;
+        unit->c = address.second;
+        if (units == 2) {
+            unit[1] = address.extra;
         }
     }
     bv_wasm_mark_trap(c);

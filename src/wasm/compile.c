@@ -71,6 +71,55 @@ static void emit_constant(struct bv_wasm_compiler *c, struct bv_wasm_entry *x, u
     bv_wasm_out_done(c);
 }
 
+/* A local plus a constant is not computed before it is known what for. */
+static bool push_sum(struct bv_wasm_compiler *c, uint32_t code, const struct bv_wasm_entry *x, const struct bv_wasm_entry *y)
+{
+    bool sum = code == BV_WASM_CODE_I32_ADD_RR;
+    if (!c->fuse || (!sum && code != BV_WASM_CODE_I32_SUB_RR)) {
+        return false;
+    }
+    const struct bv_wasm_entry *local = bv_wasm_is_lazy(x) ? x : y, *constant = local == x ? y : x;
+    if (!bv_wasm_is_lazy(local) || constant->place != BV_WASM_IS_CONST || (!sum && local != x)) {
+        return false;
+    }
+    uint32_t added = (uint32_t)constant->bits, before = local->place == BV_WASM_IN_SUM ? (uint32_t)(local->bits >> 32) : 0;
+    added = before + (sum ? added : -added);
+    c->local_uses[(uint32_t)local->bits]++;
+    bv_wasm_push(c, BV_WASM_I32, BV_WASM_IN_SUM, (uint32_t)local->bits | (uint64_t)added << 32);
+    return true;
+}
+
+/* A sum with what the operation before shifted or multiplied: one operation. */
+static bool fuse_sum(struct bv_wasm_compiler *c, uint32_t code, struct bv_wasm_entry *x, struct bv_wasm_entry *y)
+{
+    bool first = bv_wasm_made_by_last(c, x);
+    struct bv_wasm_entry *made = first ? x : y, *other = first ? y : x;
+    if ((other->place != BV_WASM_IN_SLOT && other->place != BV_WASM_IN_LOCAL) || !bv_wasm_made_by_last(c, made)) {
+        return false;
+    }
+    union bv_wasm_unit *unit = &c->module->code[c->last], before = *unit;
+    uint64_t constant;
+    enum bv_wasm_code fused;
+    if (code == BV_WASM_CODE_I32_ADD_RR && before.op == BV_WASM_CODE_I32_SHL_RI) {
+        constant = unit[1].imm & 31;
+        fused = BV_WASM_CODE_I32_ADD_SHL;
+        before.c = before.b;
+        before.b = (uint16_t)bv_wasm_slot_of(c, other);
+    } else if (before.op == BV_WASM_CODE_F64_MUL_RR && (code == BV_WASM_CODE_F64_ADD_RR || code == BV_WASM_CODE_F64_SUB_RR)) {
+        constant = bv_wasm_slot_of(c, other);
+        fused = code == BV_WASM_CODE_F64_ADD_RR ? BV_WASM_CODE_F64_MUL_ADD : first ? BV_WASM_CODE_F64_MUL_SUB : BV_WASM_CODE_F64_SUB_MUL;
+    } else {
+        return false;
+    }
+    bv_wasm_take_back(c);
+    unit = bv_wasm_emit(c, fused, 2);
+    *unit = before;
+    unit->op = (uint16_t)fused;
+    unit->a = (uint16_t)c->height;
+    unit[1].imm = constant;
+    return true;
+}
+
 static bool emit_binary(struct bv_wasm_compiler *c, const struct bv_wasm_opcode *opcode)
 {
     struct bv_wasm_entry x, y;
@@ -78,6 +127,13 @@ static bool emit_binary(struct bv_wasm_compiler *c, const struct bv_wasm_opcode 
     uint32_t code = opcode->code + (is_float && !c->canonical ? 3u : 0u);
     if (!bv_wasm_pop(c, opcode->operand, &y) || !bv_wasm_pop(c, opcode->operand, &x)) {
         return false;
+    }
+    if (push_sum(c, code, &x, &y)) {
+        return true;
+    }
+    if (fuse_sum(c, code, &x, &y)) {
+        bv_wasm_push(c, opcode->result, BV_WASM_IN_SLOT, 0);
+        return true;
     }
     if (opcode->shape == BV_WASM_SHAPE_COMMUTATIVE && x.place == BV_WASM_IS_CONST && y.place != BV_WASM_IS_CONST) {
         emit_constant(c, &y, x.bits, code + 1, traps);
@@ -125,7 +181,9 @@ static bool retype(struct bv_wasm_compiler *c, const struct bv_wasm_opcode *opco
     if (!bv_wasm_pop(c, opcode->operand, &x)) {
         return false;
     }
-    if (x.place == BV_WASM_IN_LOCAL) {
+    if (x.place == BV_WASM_IN_SUM) {
+        (void)bv_wasm_slot_of(c, &x);
+    } else if (x.place == BV_WASM_IN_LOCAL) {
         c->local_uses[x.bits]++;
     } else if (x.place == BV_WASM_IS_CONST && opcode->result == BV_WASM_I32) {
         x.bits = (uint32_t)x.bits;
@@ -326,7 +384,7 @@ static bool compile_once(struct bv_wasm_compiler *c, bool wide)
     c->height_limit = wide ? (uint32_t)BV_WASM_MAX_FRAME_CELLS : NARROW_CELLS;
     c->stack_count = c->block_count = c->lazy_from = c->pending = 0;
     c->dead = false;
-    c->last = BV_WASM_NONE;
+    c->last = c->previous = BV_WASM_NONE;
     return bv_wasm_enter_locals(c) && bv_wasm_open_block(c, 0) && compile_instructions(c);
 }
 

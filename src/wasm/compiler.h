@@ -21,8 +21,10 @@ enum bv_wasm_shape {
 };
 struct bv_wasm_opcode { uint8_t shape, operand, result, alignment; uint16_t code; };
 
-enum bv_wasm_place { BV_WASM_IN_SLOT, BV_WASM_IN_LOCAL, BV_WASM_IS_CONST };
-struct bv_wasm_entry { uint64_t bits; uint32_t slot; uint8_t type, place; }; /* bits: the constant, or the local's index */
+/* IN_SUM: a local plus a 32-bit constant, until it is known whether an address wants it. */
+enum bv_wasm_place { BV_WASM_IN_SLOT, BV_WASM_IS_CONST, BV_WASM_IN_LOCAL, BV_WASM_IN_SUM };
+/* bits: the constant; or the local's index, above it the constant that is added. */
+struct bv_wasm_entry { uint64_t bits; uint32_t slot; uint8_t type, place; };
 
 struct bv_wasm_local { uint32_t slot; uint8_t type; };
 struct bv_wasm_local_run { uint32_t end, slot; uint8_t type; }; /* locals up to end (exclusive); slot of the first */
@@ -53,7 +55,9 @@ struct bv_wasm_compiler {
     uint32_t local_count, expanded;      /* expanded: how many locals[] holds */
     uint32_t lazy_from;                  /* no entry below is a local */
     uint32_t height, height_max, height_limit; /* cells */
-    uint32_t pending, emitted, last;     /* emitted: first unit of the operation before; last: the same if it may be changed, else NONE */
+    uint32_t pending;
+    uint32_t emitted, last, previous;    /* emitted: first unit of the operation before; last: the same if it may be changed, else NONE;
+                                            previous: of the operation before last, in the same way */
     uint32_t frame_locals;               /* cells of parameters and locals */
     uint32_t scratch_slot, wide_out, wide_out_cells;
     uint64_t steps_left;                 /* checks of types that are still allowed; see compile.c */
@@ -91,6 +95,12 @@ static inline void bv_wasm_push(struct bv_wasm_compiler *c, uint8_t type, enum b
     }
 }
 
+/* A value that follows a local until it is used. */
+static inline bool bv_wasm_is_lazy(const struct bv_wasm_entry *entry)
+{
+    return entry->place >= BV_WASM_IN_LOCAL;
+}
+
 /* ---- emit.c: writing code ---- */
 
 extern const struct bv_wasm_code_info { uint8_t units; bool writes; } bv_wasm_code_info[];
@@ -98,6 +108,7 @@ extern const struct bv_wasm_code_info { uint8_t units; bool writes; } bv_wasm_co
 union bv_wasm_unit *bv_wasm_emit(struct bv_wasm_compiler *c, enum bv_wasm_code code, uint32_t units); /* zeroed but for op */
 void bv_wasm_mark_trap(struct bv_wasm_compiler *c);  /* the operation that was emitted last can trap */
 void bv_wasm_mark_label(struct bv_wasm_compiler *c); /* a run can stop here, before the operation */
+void bv_wasm_take_back(struct bv_wasm_compiler *c);  /* removes the operation `last` */
 bool bv_wasm_made_by_last(const struct bv_wasm_compiler *c, const struct bv_wasm_entry *entry);
 uint32_t bv_wasm_slot_of(struct bv_wasm_compiler *c, struct bv_wasm_entry *entry); /* a constant is first put into its slot */
 void bv_wasm_copy(struct bv_wasm_compiler *c, uint32_t to, const struct bv_wasm_entry *entry);

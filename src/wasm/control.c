@@ -111,6 +111,46 @@ static void move_top(struct bv_wasm_compiler *c, const struct bv_wasm_block *blo
 _Static_assert(BV_WASM_CODE_BR_F64_NGE_RI - BRANCH_FIRST == BV_WASM_CODE_F64_NGE_RI - COMPARE_FIRST, "one order");
 _Static_assert(BV_WASM_CODE_I64_EQ_RR - COMPARE_FIRST == GROUP && GROUP % 4 == 0, "negation is bit 1");
 
+/* Jumps if the slot is not 0 or, without sense, if it is; what the operation before masked is not kept. */
+static uint32_t jump_if_set(struct bv_wasm_compiler *c, uint16_t slot, bool sense)
+{
+    union bv_wasm_unit mask[2] = { { .imm = 0 } };
+    if (c->last != BV_WASM_NONE && !c->dead) {
+        mask[0] = c->module->code[c->last];
+        if (mask[0].op == BV_WASM_CODE_I32_AND_RI) {
+            mask[1] = c->module->code[c->last + 1];
+        }
+    }
+    bool rr = mask[0].op == BV_WASM_CODE_I32_AND_RR, masked = (rr || mask[0].op == BV_WASM_CODE_I32_AND_RI) && mask[0].a == slot;
+    union bv_wasm_unit *unit;
+    if (masked && slot >= c->frame_locals) { /* a local keeps its value */
+        bv_wasm_take_back(c);
+        unit = bv_wasm_emit(c, rr ? (sense ? BV_WASM_CODE_BR_AND_NZ_RR : BV_WASM_CODE_BR_AND_Z_RR)
+                                  : (sense ? BV_WASM_CODE_BR_AND_NZ_RI : BV_WASM_CODE_BR_AND_Z_RI), 2);
+        unit->a = mask[0].b;
+        if (rr) {
+            unit->b = mask[0].c;
+        } else {
+            unit->w = (uint32_t)mask[1].imm;
+        }
+    } else {
+        unit = bv_wasm_emit(c, sense ? BV_WASM_CODE_BR_NZ : BV_WASM_CODE_BR_Z, 2);
+        unit->a = slot;
+    }
+    return c->emitted + 1;
+}
+
+/* The operation before adds a constant to what is compared: both become one. */
+static bool steps_operand(const struct bv_wasm_compiler *c, uint16_t slot, union bv_wasm_unit ret_step[2])
+{
+    if (c->last == BV_WASM_NONE || c->module->code[c->last].op != BV_WASM_CODE_I32_ADD_RI || c->module->code[c->last].a != slot) {
+        return false;
+    }
+    ret_step[0] = c->module->code[c->last];
+    ret_step[1] = c->module->code[c->last + 1];
+    return true;
+}
+
 /* The comparison just written becomes a jump if its constant fits. Returns the unit of the jump field, NONE: it does not fit. */
 static uint32_t fuse_compare(struct bv_wasm_compiler *c, bool sense)
 {
@@ -122,10 +162,15 @@ static uint32_t fuse_compare(struct bv_wasm_compiler *c, bool sense)
     if (is_constant && group == 1 && (int64_t)constant != (int32_t)(uint32_t)constant) {
         return BV_WASM_NONE;
     }
-    c->module->code_units = at;
-    enum bv_wasm_code branch = (enum bv_wasm_code)(BRANCH_FIRST + (sense ? place : place ^ 2));
-    if (constant == 0 && (branch == BV_WASM_CODE_BR_I32_EQ_RI || branch == BV_WASM_CODE_BR_I32_NE_RI)) {
-        branch = branch == BV_WASM_CODE_BR_I32_EQ_RI ? BV_WASM_CODE_BR_Z : BV_WASM_CODE_BR_NZ;
+    bv_wasm_take_back(c);
+    place = sense ? place : place ^ 2;
+    enum bv_wasm_code branch = (enum bv_wasm_code)(BRANCH_FIRST + place);
+    union bv_wasm_unit step[2] = { { .imm = 0 } };
+    if (group == 0 && steps_operand(c, compare.b, step)) {
+        bv_wasm_take_back(c);
+        branch = (enum bv_wasm_code)(BV_WASM_CODE_ADD_BR_I32_EQ_RR + place);
+    } else if (constant == 0 && (branch == BV_WASM_CODE_BR_I32_EQ_RI || branch == BV_WASM_CODE_BR_I32_NE_RI)) {
+        return jump_if_set(c, compare.b, branch == BV_WASM_CODE_BR_I32_NE_RI);
     }
     union bv_wasm_unit *unit = bv_wasm_emit(c, branch, bv_wasm_code_info[branch].units);
     unit->a = compare.b;
@@ -135,6 +180,10 @@ static uint32_t fuse_compare(struct bv_wasm_compiler *c, bool sense)
         unit[2].imm = constant;
     } else {
         unit->w = (uint32_t)constant;
+    }
+    if (step[0].op != 0) {
+        unit[2].low = (uint32_t)step[1].imm;
+        unit[2].high = step[0].b;
     }
     return c->emitted + 1;
 }
@@ -153,9 +202,20 @@ static uint32_t jump_if(struct bv_wasm_compiler *c, struct bv_wasm_entry *condit
         }
     }
     uint16_t a = bv_wasm_in(c, bv_wasm_slot_of(c, condition), 1, 0);
-    bv_wasm_emit(c, sense ? BV_WASM_CODE_BR_NZ : BV_WASM_CODE_BR_Z, 2)->a = a;
+    union bv_wasm_unit step[2];
+    uint32_t site;
+    if (!c->dead && steps_operand(c, a, step)) {
+        bv_wasm_take_back(c);
+        union bv_wasm_unit *unit = bv_wasm_emit(c, sense ? BV_WASM_CODE_ADD_BR_I32_NE_RI : BV_WASM_CODE_ADD_BR_I32_EQ_RI, 3);
+        unit->a = a;
+        unit[2].low = (uint32_t)step[1].imm;
+        unit[2].high = step[0].b;
+        site = c->emitted + 1;
+    } else {
+        site = jump_if_set(c, a, sense);
+    }
     c->last = BV_WASM_NONE;
-    return c->emitted + 1;
+    return site;
 }
 
 static uint32_t jump_always(struct bv_wasm_compiler *c)
@@ -294,7 +354,11 @@ static void emit_return(struct bv_wasm_compiler *c)
         return;
     }
     if (cells == 1) {
-        uint16_t a = bv_wasm_in(c, bv_wasm_slot_of(c, &c->stack[c->stack_count - 1]), 1, 0);
+        struct bv_wasm_entry *result = &c->stack[c->stack_count - 1];
+        if (result->place != BV_WASM_IN_LOCAL) {
+            bv_wasm_settle(c, result);
+        }
+        uint16_t a = bv_wasm_in(c, bv_wasm_slot_of(c, result), 1, 0);
         bv_wasm_emit(c, BV_WASM_CODE_RETURN1, 2)->a = a;
     } else {
         bv_wasm_settle_top(c, count);

@@ -34,9 +34,18 @@ union bv_wasm_unit *bv_wasm_emit(struct bv_wasm_compiler *c, enum bv_wasm_code c
     }
     unit->op = (uint16_t)code;
     c->emitted = module->code_units;
+    c->previous = c->last;
     c->last = c->fuse ? c->emitted : BV_WASM_NONE;
     module->code_units += units;
     return unit;
+}
+
+void bv_wasm_take_back(struct bv_wasm_compiler *c)
+{
+    BV_ASSERT(c->last != BV_WASM_NONE);
+    c->module->code_units = c->last;
+    c->last = c->previous;
+    c->previous = BV_WASM_NONE;
 }
 
 static void add_mark(struct bv_wasm_compiler *c, uint32_t key)
@@ -59,7 +68,7 @@ void bv_wasm_mark_trap(struct bv_wasm_compiler *c)
 
 void bv_wasm_mark_label(struct bv_wasm_compiler *c)
 {
-    c->last = BV_WASM_NONE; /* whoever jumps here has not run what stands before */
+    c->last = c->previous = BV_WASM_NONE; /* whoever jumps here has not run what stands before */
     add_mark(c, 2 * c->module->code_units);
 }
 
@@ -121,9 +130,40 @@ static void copy_slot(struct bv_wasm_compiler *c, uint32_t to, uint32_t from, ui
         wide[1].high = from;
         return;
     }
+    if (cells == 1 && c->last != BV_WASM_NONE && !c->dead && c->module->code[c->last].op == BV_WASM_CODE_COPY) {
+        union bv_wasm_unit first = c->module->code[c->last];
+        bv_wasm_take_back(c);
+        union bv_wasm_unit *pair = bv_wasm_emit(c, BV_WASM_CODE_COPY_PAIR, 2);
+        pair->a = first.a;
+        pair->b = first.b;
+        pair->c = (uint16_t)from;
+        pair[1].low = to;
+        return;
+    }
     union bv_wasm_unit *unit = bv_wasm_emit(c, cells == 2 ? BV_WASM_CODE_COPY2 : BV_WASM_CODE_COPY, 1);
     unit->a = (uint16_t)to;
     unit->b = (uint16_t)from;
+}
+
+/* Two loop variables that are stepped one after the other need one operation. */
+static void add_constant(struct bv_wasm_compiler *c, uint32_t to, uint32_t from, uint32_t constant)
+{
+    union bv_wasm_unit *unit;
+    if (to == from && c->last != BV_WASM_NONE && !c->dead && c->module->code[c->last].op == BV_WASM_CODE_I32_ADD_RI) {
+        union bv_wasm_unit first[2] = { c->module->code[c->last], c->module->code[c->last + 1] };
+        bv_wasm_take_back(c);
+        unit = bv_wasm_emit(c, BV_WASM_CODE_I32_ADD_PAIR, 2);
+        unit->a = first[0].a;
+        unit->b = first[0].b;
+        unit->c = (uint16_t)to;
+        unit[1].low = (uint32_t)first[1].imm;
+        unit[1].high = constant;
+        return;
+    }
+    unit = bv_wasm_emit(c, BV_WASM_CODE_I32_ADD_RI, 2);
+    unit->a = (uint16_t)to;
+    unit->b = (uint16_t)from;
+    unit[1].imm = constant;
 }
 
 void bv_wasm_copy(struct bv_wasm_compiler *c, uint32_t to, const struct bv_wasm_entry *entry)
@@ -134,6 +174,11 @@ void bv_wasm_copy(struct bv_wasm_compiler *c, uint32_t to, const struct bv_wasm_
     case BV_WASM_IN_LOCAL:
         if (bv_wasm_find_local(c, (uint32_t)entry->bits, &local)) {
             copy_slot(c, to, local.slot, bv_wasm_cells_of(entry->type));
+        }
+        return;
+    case BV_WASM_IN_SUM: /* only in narrow functions */
+        if (bv_wasm_find_local(c, (uint32_t)entry->bits, &local)) {
+            add_constant(c, to, local.slot, (uint32_t)(entry->bits >> 32));
         }
         return;
     case BV_WASM_IS_CONST: {
@@ -155,6 +200,7 @@ uint32_t bv_wasm_slot_of(struct bv_wasm_compiler *c, struct bv_wasm_entry *entry
     switch ((enum bv_wasm_place)entry->place) {
     case BV_WASM_IN_SLOT: return entry->slot;
     case BV_WASM_IN_LOCAL: return bv_wasm_find_local(c, (uint32_t)entry->bits, &local) ? local.slot : 0;
+    case BV_WASM_IN_SUM:
     case BV_WASM_IS_CONST:
         bv_wasm_copy(c, entry->slot, entry);
         entry->place = BV_WASM_IN_SLOT;
@@ -169,8 +215,8 @@ void bv_wasm_settle(struct bv_wasm_compiler *c, struct bv_wasm_entry *entry)
         return;
     }
     bv_wasm_copy(c, entry->slot, entry);
-    if (entry->place == BV_WASM_IN_LOCAL) {
-        c->local_uses[entry->bits]--;
+    if (bv_wasm_is_lazy(entry)) {
+        c->local_uses[(uint32_t)entry->bits]--;
     }
     entry->place = BV_WASM_IN_SLOT;
 }
@@ -187,7 +233,7 @@ void bv_wasm_settle_top(struct bv_wasm_compiler *c, uint32_t count)
 void bv_wasm_settle_locals(struct bv_wasm_compiler *c)
 {
     for (uint32_t i = c->lazy_from; i < c->stack_count; i++) {
-        if (c->stack[i].place == BV_WASM_IN_LOCAL) {
+        if (bv_wasm_is_lazy(&c->stack[i])) {
             bv_wasm_settle(c, &c->stack[i]);
         }
     }
@@ -203,7 +249,7 @@ static void settle_before_last(struct bv_wasm_compiler *c)
     BV_ASSERT(units <= BV_COUNT(kept) && from + units == module->code_units);
     memcpy(kept, &module->code[from], units * sizeof(*kept));
     struct bv_wasm_mark *mark = module->mark_count ? &module->marks[module->mark_count - 1] : NULL;
-    module->code_units = from;
+    bv_wasm_take_back(c);
     bv_wasm_settle_locals(c);
     union bv_wasm_unit *unit = bv_wasm_emit(c, (enum bv_wasm_code)kept[0].op, units);
     memcpy(unit, kept, units * sizeof(*kept));

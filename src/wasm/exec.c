@@ -98,6 +98,33 @@
     COMPARE(type##_NLE, T, F, !(x <= y), constant, near)                                                                       \
     COMPARE(type##_GE, T, F, x >= y, constant, near)                                                                           \
     COMPARE(type##_NGE, T, F, !(x >= y), constant, near)
+/* The end of a loop: a step, and the comparison of what came of it. */
+#define STEP(name, T, F, e)                                                                                          \
+    code_ADD_BR_##name##_RR : {                                                                                                \
+        const uint32_t sum = fp[pc[2].high].u32 + pc[2].low;                                                                   \
+        A.u32 = sum;                                                                                                           \
+        const T x = (T)sum, y = B.F;                                                                                           \
+        if (e) { JUMP; }                                                                                                       \
+        NEXT(3);                                                                                                               \
+    }                                                                                                                          \
+    code_ADD_BR_##name##_RI : {                                                                                                \
+        const uint32_t sum = fp[pc[2].high].u32 + pc[2].low;                                                                   \
+        A.u32 = sum;                                                                                                           \
+        const T x = (T)sum, y = (T)pc->w;                                                                                      \
+        if (e) { JUMP; }                                                                                                       \
+        NEXT(3);                                                                                                               \
+    }
+#define STEPS                                                                                                                  \
+    STEP(I32_EQ, uint32_t, u32, x == y)                                                                                \
+    STEP(I32_NE, uint32_t, u32, x != y)                                                                                \
+    STEP(I32_LT_S, int32_t, i32, x < y)                                                                                \
+    STEP(I32_GE_S, int32_t, i32, x >= y)                                                                               \
+    STEP(I32_LT_U, uint32_t, u32, x < y)                                                                               \
+    STEP(I32_GE_U, uint32_t, u32, x >= y)                                                                              \
+    STEP(I32_GT_S, int32_t, i32, x > y)                                                                                \
+    STEP(I32_LE_S, int32_t, i32, x <= y)                                                                               \
+    STEP(I32_GT_U, uint32_t, u32, x > y)                                                                               \
+    STEP(I32_LE_U, uint32_t, u32, x <= y)
 #define INT_ARITHMETIC(type, S, U, s, u, AS_S, AS_U, bits, least)                                                              \
     BINARY(type##_ADD, U, u, u, x + y, AS_U)                                                                                   \
     BINARY(type##_SUB, U, u, u, x - y, AS_U)                                                                                   \
@@ -157,9 +184,20 @@
 #define AT(address, size, T)                                                                                                   \
     const uint64_t at = (address);                                                                                             \
     if (UNLIKELY(at + sizeof(T) > (size))) { TRAP(MEMORY); }
+#define ADDRESS_RR(first) (uint64_t)(uint32_t)((first).u32 + C.u32) + pc[1].imm
+#define ADDRESS_RS(first) (uint64_t)(uint32_t)((first).u32 + (C.u32 << pc[1].high)) + pc[1].low
+#define ADDRESS_K(first)  (uint64_t)(uint32_t)((first).u32 + pc[1].low) + pc[1].high
+#define ADDRESS_Z(first)  pc[1].imm
+#define LOAD_FORM(name, T, V, G, address)                                                                                      \
+    code_##name : { T v; AT(address, memory_size, T) memcpy(&v, memory + at, sizeof(v)); A.G = (V)v; NEXT(2); }
+#define STORE_FORM(name, T, address, value)                                                                                    \
+    code_##name : { AT(address, memory_size, T) const T v = (T)(value); memcpy(memory + at, &v, sizeof(v)); NEXT(2); }
 #define LOAD(name, T, V, G)                                                                                                    \
     code_##name##_R : { T v; AT((uint64_t)B.u32 + pc->c, memory_size, T) memcpy(&v, memory + at, sizeof(v)); A.G = (V)v; NEXT(1); } \
-    code_##name##_RR : { T v; AT((uint64_t)(uint32_t)(B.u32 + C.u32) + pc[1].imm, memory_size, T) memcpy(&v, memory + at, sizeof(v)); A.G = (V)v; NEXT(2); } \
+    LOAD_FORM(name##_RR, T, V, G, ADDRESS_RR(B))                                                                               \
+    LOAD_FORM(name##_RS, T, V, G, ADDRESS_RS(B))                                                                               \
+    LOAD_FORM(name##_K, T, V, G, ADDRESS_K(B))                                                                                 \
+    LOAD_FORM(name##_Z, T, V, G, ADDRESS_Z(B))                                                                                 \
     code_##name##_M : {                                                                                                        \
         const struct bv_wasm_memory *m = instance->memories[pc->c];                                                            \
         T v;                                                                                                                   \
@@ -170,8 +208,11 @@
     }
 #define STORE(name, T)                                                                                                         \
     code_##name##_R : { AT((uint64_t)A.u32 + pc->c, memory_size, T) const T v = (T)B.u64; memcpy(memory + at, &v, sizeof(v)); NEXT(1); } \
-    code_##name##_RR : { AT((uint64_t)(uint32_t)(A.u32 + C.u32) + pc[1].imm, memory_size, T) const T v = (T)B.u64; memcpy(memory + at, &v, sizeof(v)); NEXT(2); } \
-    code_##name##_I : { AT((uint64_t)A.u32 + pc->c, memory_size, T) const T v = (T)pc[1].imm; memcpy(memory + at, &v, sizeof(v)); NEXT(2); } \
+    STORE_FORM(name##_RR, T, ADDRESS_RR(A), B.u64)                                                                             \
+    STORE_FORM(name##_RS, T, ADDRESS_RS(A), B.u64)                                                                             \
+    STORE_FORM(name##_K, T, ADDRESS_K(A), B.u64)                                                                               \
+    STORE_FORM(name##_Z, T, ADDRESS_Z(A), B.u64)                                                                               \
+    STORE_FORM(name##_I, T, (uint64_t)A.u32 + pc->c, pc[1].imm)                                                                \
     code_##name##_M : {                                                                                                        \
         const struct bv_wasm_memory *m = instance->memories[pc->c];                                                            \
         AT((uint64_t)A.u32 + pc[1].imm, m->size, T)                                                                            \
@@ -249,6 +290,26 @@ code_COPY:
 code_COPY2:
     memcpy(&A, &B, 2 * sizeof(A));
     NEXT(1);
+code_COPY_PAIR:
+    A = B;
+    fp[pc[1].low] = C;
+    NEXT(2);
+code_I32_ADD_PAIR:
+    A.u32 = B.u32 + pc[1].low;
+    C.u32 += pc[1].high;
+    NEXT(2);
+code_I32_ADD_SHL:
+    A.u32 = B.u32 + (C.u32 << pc[1].low);
+    NEXT(2);
+code_F64_MUL_ADD:
+    A.f64 = bv_wasm_canonical_f64(fp[pc[1].low].f64 + B.f64 * C.f64);
+    NEXT(2);
+code_F64_MUL_SUB:
+    A.f64 = bv_wasm_canonical_f64(B.f64 * C.f64 - fp[pc[1].low].f64);
+    NEXT(2);
+code_F64_SUB_MUL:
+    A.f64 = bv_wasm_canonical_f64(fp[pc[1].low].f64 - B.f64 * C.f64);
+    NEXT(2);
 code_COPY_WIDE:
     fp[pc[1].low] = fp[pc[1].high];
     NEXT(2);
@@ -292,6 +353,26 @@ code_BR_NZ:
     NEXT(2);
 code_BR_Z:
     if (!A.u32) {
+        JUMP;
+    }
+    NEXT(2);
+code_BR_AND_NZ_RR:
+    if (A.u32 & B.u32) {
+        JUMP;
+    }
+    NEXT(2);
+code_BR_AND_Z_RR:
+    if (!(A.u32 & B.u32)) {
+        JUMP;
+    }
+    NEXT(2);
+code_BR_AND_NZ_RI:
+    if (A.u32 & pc->w) {
+        JUMP;
+    }
+    NEXT(2);
+code_BR_AND_Z_RI:
+    if (!(A.u32 & pc->w)) {
         JUMP;
     }
     NEXT(2);
@@ -480,6 +561,7 @@ call_host:
 
     INT_COMPARES(I32, int32_t, uint32_t, i32, u32, AS_I32, AS_U32, NEAR)
     INT_COMPARES(I64, int64_t, uint64_t, i64, u64, AS_I64, AS_U64, NEAR_SIGNED)
+    STEPS
     FLOAT_COMPARES(F32, float, f32, AS_F32, NEAR)
     FLOAT_COMPARES(F64, double, f64, AS_F64, NEAR_F64)
     INT_ARITHMETIC(I32, int32_t, uint32_t, i32, u32, AS_I32, AS_U32, 32, INT32_MIN)

@@ -40,8 +40,8 @@ bool bv_wasm_pop(struct bv_wasm_compiler *c, uint8_t type, struct bv_wasm_entry 
     }
     struct bv_wasm_entry entry = c->stack[--c->stack_count];
     c->height = entry.slot;
-    if (entry.place == BV_WASM_IN_LOCAL) {
-        c->local_uses[entry.bits]--;
+    if (bv_wasm_is_lazy(&entry)) {
+        c->local_uses[(uint32_t)entry.bits]--;
     }
     c->lazy_from = c->lazy_from > c->stack_count ? c->stack_count : c->lazy_from;
     *ret_entry = entry;
@@ -118,8 +118,8 @@ void bv_wasm_truncate(struct bv_wasm_compiler *c, uint32_t height)
     while (c->stack_count > height) {
         const struct bv_wasm_entry *entry = &c->stack[--c->stack_count];
         c->height = entry->slot;
-        if (entry->place == BV_WASM_IN_LOCAL) {
-            c->local_uses[entry->bits]--;
+        if (bv_wasm_is_lazy(entry)) {
+            c->local_uses[(uint32_t)entry->bits]--;
         }
     }
     c->lazy_from = c->lazy_from > c->stack_count ? c->stack_count : c->lazy_from;
