@@ -112,7 +112,7 @@ static bool parse_number(const char *text, uint64_t *ret_bits, enum nan *ret_nan
 static bool parse_vector(char *text, struct expected *value)
 {
     static const struct { const char *name; uint8_t bytes; } shapes[] = {
-        { "i8x16:", 1 }, { "i16x8:", 2 }, { "i32x4:", 4 }, { "i64x2:", 8 }, { "f32x4:", 4 }, { "f64x2:", 8 },
+        { "i8:", 1 }, { "i16:", 2 }, { "i32:", 4 }, { "i64:", 8 }, { "f32:", 4 }, { "f64:", 8 },
     };
     for (size_t i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++) {
         size_t length = strlen(shapes[i].name);

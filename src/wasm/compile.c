@@ -341,6 +341,7 @@ static bool compile_instruction(struct bv_wasm_compiler *c, uint8_t opcode)
     case 0x41: case 0x42: case 0x43: case 0x44: return compile_constant(c, opcode);
     case 0xd0: case 0xd1: case 0xd2: return bv_wasm_compile_ref(c, opcode);
     case 0xfc: return compile_prefixed(c);
+    case 0xfd: return bv_wasm_compile_vector(c);
     default: return compile_numeric(c, &opcodes[opcode]);
     }
 }

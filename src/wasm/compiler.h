@@ -148,3 +148,7 @@ bool bv_wasm_compile_memory(struct bv_wasm_compiler *c, uint8_t opcode); /* memo
 bool bv_wasm_compile_table(struct bv_wasm_compiler *c, uint8_t opcode);  /* table.get, table.set */
 bool bv_wasm_compile_ref(struct bv_wasm_compiler *c, uint8_t opcode);
 bool bv_wasm_compile_bulk(struct bv_wasm_compiler *c, uint32_t second);  /* 0xFC 8 and up */
+
+/* ---- vector.c ---- */
+
+bool bv_wasm_compile_vector(struct bv_wasm_compiler *c); /* behind the prefix 0xFD */

@@ -244,7 +244,7 @@ void bv_wasm_settle_locals(struct bv_wasm_compiler *c)
 static void settle_before_last(struct bv_wasm_compiler *c)
 {
     struct bv_wasm_module *module = c->module;
-    union bv_wasm_unit kept[3];
+    union bv_wasm_unit kept[4];
     uint32_t from = c->last, units = bv_wasm_code_info[module->code[from].op].units;
     BV_ASSERT(units <= BV_COUNT(kept) && from + units == module->code_units);
     memcpy(kept, &module->code[from], units * sizeof(*kept));

@@ -7,6 +7,7 @@
 #include "wasm/store.h"
 
 #include "wasm/numeric.h"
+#include "wasm/simd.h"
 
 #include "base/check.h"
 
@@ -220,6 +221,22 @@
         memcpy(m->bytes + at, &v, sizeof(v));                                                                                  \
         NEXT(2);                                                                                                               \
     }
+
+/* Vectors: the function of the table, and its NaNs. */
+#define VECTOR bv_wasm_simd_ops[pc[1].low & 0xffff]
+#define VECTOR_NEXT(n)                                                                                                         \
+    do {                                                                                                                       \
+        if (pc[1].low >> 16) {                                                                                                 \
+            bv_wasm_simd_canonicalise(&A, (uint8_t)(pc[1].low >> 16));                                                         \
+        }                                                                                                                      \
+        NEXT(n);                                                                                                               \
+    } while (0)
+#define VECTOR_LANE      (pc[1].high & 0xff)
+#define VECTOR_SCALAR(i) (VECTOR.operands[i] == BV_WASM_I32 || VECTOR.operands[i] == BV_WASM_F32)
+#define VECTOR_AT                                                                                                              \
+    const struct bv_wasm_memory *m = instance->memories[pc[1].high >> 8];                                                      \
+    const uint64_t at = (uint64_t)B.u32 + pc[2].imm;                                                                           \
+    if (UNLIKELY(at + VECTOR.bytes > m->size)) { TRAP(MEMORY); }
 
 /* After whatever may have moved or replaced the memory or the stack. */
 #define LOAD_MEMORY                                                                                                            \
@@ -617,6 +634,53 @@ call_host:
     STORE(STORE32, uint32_t)
     STORE(STORE64, uint64_t)
 
+code_VECTOR_UNARY:
+    VECTOR.run.unary(&A, &B);
+    VECTOR_NEXT(2);
+code_VECTOR_BINARY:
+    VECTOR.run.binary(&A, &B, &C);
+    VECTOR_NEXT(2);
+code_VECTOR_TERNARY:
+    VECTOR.run.ternary(&A, &B, &C, &fp[pc[1].high]);
+    VECTOR_NEXT(2);
+code_VECTOR_SHIFT:
+    VECTOR.run.shift(&A, &B, C.u32);
+    NEXT(2);
+code_VECTOR_TEST:
+    A.u32 = VECTOR.run.test(&B);
+    NEXT(2);
+code_VECTOR_SHUFFLE:
+    VECTOR.run.shuffle(&A, &B, &C, &pc[2]);
+    NEXT(4);
+code_VECTOR_SPLAT:
+    VECTOR.run.splat(&A, VECTOR_SCALAR(0) ? B.u32 : B.u64);
+    NEXT(2);
+code_VECTOR_EXTRACT:
+    A.u64 = VECTOR.run.extract(&B, VECTOR_LANE);
+    NEXT(2);
+code_VECTOR_REPLACE:
+    VECTOR.run.replace(&A, &B, VECTOR_LANE, VECTOR_SCALAR(1) ? C.u32 : C.u64);
+    NEXT(2);
+code_VECTOR_LOAD: {
+    VECTOR_AT
+    VECTOR.run.load(&A, m->bytes + at);
+    NEXT(3);
+}
+code_VECTOR_LOAD_LANE: {
+    VECTOR_AT
+    VECTOR.run.load_lane(&A, &C, VECTOR_LANE, m->bytes + at);
+    NEXT(3);
+}
+code_VECTOR_STORE: {
+    VECTOR_AT
+    VECTOR.run.store(m->bytes + at, &C);
+    NEXT(3);
+}
+code_VECTOR_STORE_LANE: {
+    VECTOR_AT
+    VECTOR.run.store_lane(m->bytes + at, &C, VECTOR_LANE);
+    NEXT(3);
+}
 code_MEMORY_SIZE:
     A.u32 = (uint32_t)(instance->memories[pc->c]->size / 65536);
     NEXT(1);
