@@ -17,7 +17,11 @@
 #define MODULE_MAX ((size_t)64 << 20)
 #define SLICE      1000000 /* about a millisecond: how often bvisor looks at its deadlines */
 
-static struct { char **args; uint32_t arg_count; bool quiet; } guest;
+static struct {
+    char **args;
+    uint32_t arg_count;
+    bool quiet;
+} guest;
 
 static _Noreturn void give_up(const char *what)
 {
@@ -41,7 +45,8 @@ static void put32(struct bv_wasm_caller *caller, uint32_t at, uint32_t value)
     memcpy(to, &value, 4);
 }
 
-static enum bv_wasm_answer fd_write(void *context, struct bv_wasm_caller *caller, const union bv_wasm_value *args, union bv_wasm_value *results)
+static enum bv_wasm_answer fd_write(void *context, struct bv_wasm_caller *caller,
+                                    const union bv_wasm_value *args, union bv_wasm_value *results)
 {
     (void)context;
     uint32_t total = 0;
@@ -66,7 +71,9 @@ static enum bv_wasm_answer fd_write(void *context, struct bv_wasm_caller *caller
     return BV_WASM_DONE;
 }
 
-static enum bv_wasm_answer args_sizes_get(void *context, struct bv_wasm_caller *caller, const union bv_wasm_value *args, union bv_wasm_value *results)
+static enum bv_wasm_answer args_sizes_get(void *context, struct bv_wasm_caller *caller,
+                                          const union bv_wasm_value *args,
+                                          union bv_wasm_value *results)
 {
     (void)context;
     uint32_t size = 0;
@@ -79,7 +86,8 @@ static enum bv_wasm_answer args_sizes_get(void *context, struct bv_wasm_caller *
     return BV_WASM_DONE;
 }
 
-static enum bv_wasm_answer args_get(void *context, struct bv_wasm_caller *caller, const union bv_wasm_value *args, union bv_wasm_value *results)
+static enum bv_wasm_answer args_get(void *context, struct bv_wasm_caller *caller,
+                                    const union bv_wasm_value *args, union bv_wasm_value *results)
 {
     (void)context;
     uint32_t at = args[1].i32;
@@ -98,7 +106,9 @@ static enum bv_wasm_answer args_get(void *context, struct bv_wasm_caller *caller
 }
 
 /* stdout is a character device without rights to seek, so that the C library buffers by line. */
-static enum bv_wasm_answer fd_fdstat_get(void *context, struct bv_wasm_caller *caller, const union bv_wasm_value *args, union bv_wasm_value *results)
+static enum bv_wasm_answer fd_fdstat_get(void *context, struct bv_wasm_caller *caller,
+                                         const union bv_wasm_value *args,
+                                         union bv_wasm_value *results)
 {
     (void)context;
     uint8_t *to = bv_wasm_caller_memory(caller, args[1].i32, 24);
@@ -112,14 +122,17 @@ static enum bv_wasm_answer fd_fdstat_get(void *context, struct bv_wasm_caller *c
     return BV_WASM_DONE;
 }
 
-static enum bv_wasm_answer bad_descriptor(void *context, struct bv_wasm_caller *caller, const union bv_wasm_value *args, union bv_wasm_value *results)
+static enum bv_wasm_answer bad_descriptor(void *context, struct bv_wasm_caller *caller,
+                                          const union bv_wasm_value *args,
+                                          union bv_wasm_value *results)
 {
     (void)context, (void)caller, (void)args;
     results[0].i32 = 8;
     return BV_WASM_DONE;
 }
 
-static enum bv_wasm_answer proc_exit(void *context, struct bv_wasm_caller *caller, const union bv_wasm_value *args, union bv_wasm_value *results)
+static enum bv_wasm_answer proc_exit(void *context, struct bv_wasm_caller *caller,
+                                     const union bv_wasm_value *args, union bv_wasm_value *results)
 {
     (void)context, (void)caller, (void)results;
     if (args[0].i32 != 0) {
@@ -130,12 +143,18 @@ static enum bv_wasm_answer proc_exit(void *context, struct bv_wasm_caller *calle
 
 static bv_wasm_host_fn *find_function(const struct bv_wasm_name *name)
 {
-    static const struct { const char *name; bv_wasm_host_fn *function; } functions[] = {
-        { "fd_write", fd_write }, { "args_sizes_get", args_sizes_get }, { "args_get", args_get }, { "fd_fdstat_get", fd_fdstat_get },
-        { "proc_exit", proc_exit }, { "fd_close", bad_descriptor }, { "fd_seek", bad_descriptor }, { "fd_prestat_get", bad_descriptor },
+    static const struct {
+        const char *name;
+        bv_wasm_host_fn *function;
+    } functions[] = {
+        { "fd_write", fd_write },      { "args_sizes_get", args_sizes_get },
+        { "args_get", args_get },      { "fd_fdstat_get", fd_fdstat_get },
+        { "proc_exit", proc_exit },    { "fd_close", bad_descriptor },
+        { "fd_seek", bad_descriptor }, { "fd_prestat_get", bad_descriptor },
     };
     for (size_t i = 0; i < sizeof(functions) / sizeof(functions[0]); i++) {
-        if (strlen(functions[i].name) == name->size && memcmp(functions[i].name, name->bytes, name->size) == 0) {
+        if (strlen(functions[i].name) == name->size &&
+            memcmp(functions[i].name, name->bytes, name->size) == 0) {
             return functions[i].function;
         }
     }
@@ -156,7 +175,8 @@ static void run_module(struct bv_wasm_module *module)
     for (uint32_t i = 0; i < bv_wasm_import_count(module); i++) {
         struct bv_wasm_import import;
         bv_wasm_import_at(module, i, &import);
-        imports[i] = bv_wasm_host_function(store, &import.function, find_function(&import.name), NULL);
+        imports[i] =
+            bv_wasm_host_function(store, &import.function, find_function(&import.name), NULL);
     }
     if (bv_wasm_instantiate(store, module, imports, &instance, &start, &error) != BV_WASM_OK) {
         give_up(error.text);
@@ -176,20 +196,24 @@ static void run_module(struct bv_wasm_module *module)
     bv_wasm_store_free(store);
 }
 
-static struct bv_wasm_module *compile(const uint8_t *bytes, size_t size, struct bv_wasm_cache *cache)
+static struct bv_wasm_module *compile(const uint8_t *bytes, size_t size,
+                                      struct bv_wasm_cache *cache)
 {
     static const uint8_t digest[32] = { 1 };
     struct bv_wasm_module *module;
     struct bv_wasm_error error;
-    enum bv_wasm_status status = cache ? bv_wasm_cache_compile(cache, digest, bytes, size, NULL, UINT64_C(1) << 32, &module, &error)
-                                       : bv_wasm_compile(bytes, size, NULL, UINT64_C(1) << 32, &module, &error);
+    enum bv_wasm_status status =
+        cache ? bv_wasm_cache_compile(cache, digest, bytes, size, NULL, UINT64_C(1) << 32, &module,
+                                      &error)
+              : bv_wasm_compile(bytes, size, NULL, UINT64_C(1) << 32, &module, &error);
     if (status != BV_WASM_OK) {
         give_up(error.text);
     }
     return module;
 }
 
-static double measure(const uint8_t *bytes, size_t size, struct bv_wasm_cache *cache, bool run, unsigned rounds)
+static double measure(const uint8_t *bytes, size_t size, struct bv_wasm_cache *cache, bool run,
+                      unsigned rounds)
 {
     double begin = seconds(CLOCK_MONOTONIC);
     for (unsigned i = 0; i < rounds; i++) {
@@ -203,7 +227,8 @@ static double measure(const uint8_t *bytes, size_t size, struct bv_wasm_cache *c
 }
 
 /* The best of several batches: what disturbs only ever adds. */
-static double best(const uint8_t *bytes, size_t size, struct bv_wasm_cache *cache, bool run, unsigned rounds)
+static double best(const uint8_t *bytes, size_t size, struct bv_wasm_cache *cache, bool run,
+                   unsigned rounds)
 {
     double least = measure(bytes, size, cache, run, rounds);
     for (int batch = 0; batch < 9; batch++) {
@@ -236,7 +261,9 @@ int main(int count, char **arguments)
     } else if (strcmp(arguments[1], "startup") == 0) {
         struct bv_wasm_cache *cache = bv_wasm_cache_new(UINT64_C(1) << 30, 16);
         guest.quiet = true;
-        double cold = best(bytes, size, NULL, true, 500), warm = best(bytes, size, cache, true, 500), alone = best(bytes, size, NULL, false, 500);
+        double cold = best(bytes, size, NULL, true, 500),
+               warm = best(bytes, size, cache, true, 500),
+               alone = best(bytes, size, NULL, false, 500);
         printf("cold %.2f warm %.2f compile %.2f\n", cold * 1e6, warm * 1e6, alone * 1e6);
         bv_wasm_cache_free(cache);
     } else {

@@ -26,9 +26,15 @@ struct guest {
     uint64_t *fuel; /* after each call */
     uint32_t calls;
 };
-struct import_context { struct guest *guest; struct bv_wasm_import import; };
+struct import_context {
+    struct guest *guest;
+    struct bv_wasm_import import;
+};
 
-static struct { bool skip_v128, check_fuel, run_all, dummy; uint64_t fuel; } options = { .fuel = UINT64_C(1) << 30 };
+static struct {
+    bool skip_v128, check_fuel, run_all, dummy;
+    uint64_t fuel;
+} options = { .fuel = UINT64_C(1) << 30 };
 
 static void print_name(FILE *out, const struct bv_wasm_name *name)
 {
@@ -47,9 +53,14 @@ static void print_value(FILE *out, uint8_t type, const union bv_wasm_value *valu
     switch ((enum bv_wasm_type)type) {
     case BV_WASM_I32: (void)fprintf(out, " i32:%08" PRIx32, value->i32); return;
     case BV_WASM_I64: (void)fprintf(out, " i64:%016" PRIx64, value->i64); return;
-    case BV_WASM_F32: (void)fprintf(out, (value->f32 & 0x7fffffff) > 0x7f800000 ? " f32:nan" : " f32:%08" PRIx32, value->f32); return;
+    case BV_WASM_F32:
+        (void)fprintf(out, (value->f32 & 0x7fffffff) > 0x7f800000 ? " f32:nan" : " f32:%08" PRIx32,
+                      value->f32);
+        return;
     case BV_WASM_F64:
-        (void)fprintf(out, (value->f64 & INT64_MAX) > UINT64_C(0x7ff) << 52 ? " f64:nan" : " f64:%016" PRIx64, value->f64);
+        (void)fprintf(
+            out, (value->f64 & INT64_MAX) > UINT64_C(0x7ff) << 52 ? " f64:nan" : " f64:%016" PRIx64,
+            value->f64);
         return;
     case BV_WASM_V128:
         (void)fprintf(out, " v128:");
@@ -57,8 +68,12 @@ static void print_value(FILE *out, uint8_t type, const union bv_wasm_value *valu
             (void)fprintf(out, "%02x", value->v128[i]);
         }
         return;
-    case BV_WASM_FUNCREF: (void)fprintf(out, value->ref == BV_WASM_REF_NULL ? " funcref:null" : " funcref"); return;
-    case BV_WASM_EXTERNREF: (void)fprintf(out, value->ref == BV_WASM_REF_NULL ? " externref:null" : " externref"); return;
+    case BV_WASM_FUNCREF:
+        (void)fprintf(out, value->ref == BV_WASM_REF_NULL ? " funcref:null" : " funcref");
+        return;
+    case BV_WASM_EXTERNREF:
+        (void)fprintf(out, value->ref == BV_WASM_REF_NULL ? " externref:null" : " externref");
+        return;
     }
 }
 
@@ -103,12 +118,14 @@ static bool has_v128(const uint8_t *types, uint32_t count)
     return false;
 }
 
-static enum bv_wasm_answer dummy(void *context, struct bv_wasm_caller *caller, const union bv_wasm_value *args, union bv_wasm_value *results)
+static enum bv_wasm_answer dummy(void *context, struct bv_wasm_caller *caller,
+                                 const union bv_wasm_value *args, union bv_wasm_value *results)
 {
     (void)caller;
     struct import_context *self = context;
     const struct bv_wasm_functype *type = &self->import.function;
-    if (options.skip_v128 && (has_v128(type->params, type->param_count) || has_v128(type->results, type->result_count))) {
+    if (options.skip_v128 && (has_v128(type->params, type->param_count) ||
+                              has_v128(type->results, type->result_count))) {
         return BV_WASM_HALT; /* JavaScript throws there */
     }
     (void)fprintf(self->guest->out, "call ");
@@ -122,7 +139,8 @@ static enum bv_wasm_answer dummy(void *context, struct bv_wasm_caller *caller, c
 }
 
 /* The label comes after what imports print meanwhile, as it does where a call is one expression. */
-static bool finish(struct guest *guest, const struct bv_wasm_name *label, const struct bv_wasm_functype *type)
+static bool finish(struct guest *guest, const struct bv_wasm_name *label,
+                   const struct bv_wasm_functype *type)
 {
     enum bv_wasm_step step = bv_wasm_resume(guest->store, UINT64_MAX);
     print_name(guest->out, label);
@@ -141,12 +159,14 @@ static bool finish(struct guest *guest, const struct bv_wasm_name *label, const 
 static void call_export(struct guest *guest, const struct bv_wasm_export *export)
 {
     const struct bv_wasm_functype *type = &export->function;
-    if (options.skip_v128 && (has_v128(type->params, type->param_count) || has_v128(type->results, type->result_count))) {
+    if (options.skip_v128 && (has_v128(type->params, type->param_count) ||
+                              has_v128(type->results, type->result_count))) {
         return;
     }
     union bv_wasm_value args[1000];
     zero_values(type->params, type->param_count, args);
-    struct bv_wasm_extern *function = bv_wasm_instance_export(guest->instance, export->name.bytes, export->name.size, NULL);
+    struct bv_wasm_extern *function =
+        bv_wasm_instance_export(guest->instance, export->name.bytes, export->name.size, NULL);
     bv_wasm_fuel_limit(guest->store, bv_wasm_fuel_used(guest->store) + options.fuel);
     if (!bv_wasm_call(guest->store, function, args, type->param_count)) {
         (void)fprintf(stderr, "wasm-run: call refused\n");
@@ -158,10 +178,12 @@ static void call_export(struct guest *guest, const struct bv_wasm_export *export
 
 static void print_state(struct guest *guest, const struct bv_wasm_export *export)
 {
-    struct bv_wasm_extern *item = bv_wasm_instance_export(guest->instance, export->name.bytes, export->name.size, NULL);
+    struct bv_wasm_extern *item =
+        bv_wasm_instance_export(guest->instance, export->name.bytes, export->name.size, NULL);
     enum bv_wasm_type type;
     union bv_wasm_value value;
-    if (export->kind == BV_WASM_GLOBAL && bv_wasm_global_get(item, &type, &value) && !(type == BV_WASM_V128 && options.skip_v128)) {
+    if (export->kind == BV_WASM_GLOBAL && bv_wasm_global_get(item, &type, &value) &&
+        !(type == BV_WASM_V128 && options.skip_v128)) {
         (void)fprintf(guest->out, "global ");
         print_name(guest->out, &export->name);
         (void)fprintf(guest->out, ":");
@@ -189,9 +211,13 @@ static struct bv_wasm_extern *make_import(struct guest *guest, struct import_con
     static const union bv_wasm_value zero = { .v128 = { 0 } };
     const struct bv_wasm_import *import = &context->import;
     switch (import->kind) {
-    case BV_WASM_FUNC: return bv_wasm_host_function(guest->store, &import->function, dummy, context);
-    case BV_WASM_TABLE: return bv_wasm_host_table(guest->store, BV_WASM_FUNCREF, &(struct bv_wasm_limits){ .min = 16 });
-    case BV_WASM_MEMORY: return bv_wasm_host_memory(guest->store, &(struct bv_wasm_limits){ .min = 1 });
+    case BV_WASM_FUNC:
+        return bv_wasm_host_function(guest->store, &import->function, dummy, context);
+    case BV_WASM_TABLE:
+        return bv_wasm_host_table(guest->store, BV_WASM_FUNCREF,
+                                  &(struct bv_wasm_limits){ .min = 16 });
+    case BV_WASM_MEMORY:
+        return bv_wasm_host_memory(guest->store, &(struct bv_wasm_limits){ .min = 1 });
     case BV_WASM_GLOBAL: return bv_wasm_host_global(guest->store, BV_WASM_I32, false, &zero);
     }
     return NULL;
@@ -202,13 +228,16 @@ static bool open_guest(struct guest *guest, const uint8_t *bytes, size_t size, b
     struct bv_wasm_error error = { .text = "" };
     struct bv_wasm_options compile = { .canonical_nans = true, .count_each = count_each };
     guest->budget.limit_bytes = UINT64_C(1) << 30;
-    enum bv_wasm_status status = bv_wasm_compile(bytes, size, &compile, UINT64_C(1) << 30, &guest->module, &error);
+    enum bv_wasm_status status =
+        bv_wasm_compile(bytes, size, &compile, UINT64_C(1) << 30, &guest->module, &error);
     if (status == BV_WASM_OK) {
         guest->store = bv_wasm_store_new(&guest->budget, NULL);
         guest->fuel = calloc((size_t)bv_wasm_export_count(guest->module) + 1, sizeof(*guest->fuel));
         uint32_t count = bv_wasm_import_count(guest->module);
         struct import_context *contexts = calloc(count ? count : 1, sizeof(*contexts));
-        struct bv_wasm_extern **imports = calloc(count ? count : 1, sizeof(struct bv_wasm_extern *)), *start = NULL;
+        struct bv_wasm_extern **imports =
+                                  calloc(count ? count : 1, sizeof(struct bv_wasm_extern *)),
+                              *start = NULL;
         if (!guest->store || !guest->fuel || !contexts || !imports) {
             exit(2);
         }
@@ -217,7 +246,8 @@ static bool open_guest(struct guest *guest, const uint8_t *bytes, size_t size, b
             bv_wasm_import_at(guest->module, i, &contexts[i].import);
             imports[i] = make_import(guest, &contexts[i]);
         }
-        status = bv_wasm_instantiate(guest->store, guest->module, imports, &guest->instance, &start, &error);
+        status = bv_wasm_instantiate(guest->store, guest->module, imports, &guest->instance, &start,
+                                     &error);
         free(imports);
         if (status == BV_WASM_OK && start) {
             const struct bv_wasm_name label = { .bytes = "start", .size = 5 };
@@ -229,9 +259,11 @@ static bool open_guest(struct guest *guest, const uint8_t *bytes, size_t size, b
         }
     }
     if (status != BV_WASM_OK) {
-        static const char *const words[] = { "ok", "malformed", "invalid", "limit", "unlinkable", "trapped", "nomem" };
+        static const char *const words[] = { "ok",         "malformed", "invalid", "limit",
+                                             "unlinkable", "trapped",   "nomem" };
         (void)fprintf(guest->out, "%s\n", words[status]);
-        (void)fprintf(stderr, "wasm-run: %s at %" PRIu64 ": %s\n", words[status], error.offset, error.text);
+        (void)fprintf(stderr, "wasm-run: %s at %" PRIu64 ": %s\n", words[status], error.offset,
+                      error.text);
     }
     return status == BV_WASM_OK;
 }
@@ -284,7 +316,8 @@ static bool run_file(const char *path)
         run_guest(&counting, bytes, size, true);
         for (uint32_t i = 0; i < fast.calls; i++) {
             if (counting.calls != fast.calls || fast.fuel[i] != counting.fuel[i]) {
-                printf("FUEL of call %u: %" PRIu64 ", counted %" PRIu64 "\n", i, fast.fuel[i], counting.fuel[i]);
+                printf("FUEL of call %u: %" PRIu64 ", counted %" PRIu64 "\n", i, fast.fuel[i],
+                       counting.fuel[i]);
                 good = false;
             }
         }
@@ -319,7 +352,8 @@ int main(int count, char **arguments)
         }
     }
     if (!ran || !options.run_all || !options.dummy) {
-        (void)fprintf(stderr, "usage: wasm-run --run-all-exports --dummy-imports [--skip-v128] [--check-fuel] [--fuel UNITS] MODULE...\n");
+        (void)fprintf(stderr, "usage: wasm-run --run-all-exports --dummy-imports [--skip-v128] "
+                              "[--check-fuel] [--fuel UNITS] MODULE...\n");
         return 2;
     }
     return good ? 0 : 1;

@@ -59,7 +59,10 @@ static void fails(const char *format, ...)
 
 static unsigned hex_digit(char c)
 {
-    return c >= '0' && c <= '9' ? (unsigned)(c - '0') : c >= 'a' && c <= 'f' ? (unsigned)(c - 'a' + 10) : c >= 'A' && c <= 'F' ? (unsigned)(c - 'A' + 10) : 16;
+    return c >= '0' && c <= '9'   ? (unsigned)(c - '0')
+           : c >= 'a' && c <= 'f' ? (unsigned)(c - 'a' + 10)
+           : c >= 'A' && c <= 'F' ? (unsigned)(c - 'A' + 10)
+                                  : 16;
 }
 
 /* In place; returns the length, for a name may hold NUL. */
@@ -84,7 +87,8 @@ static size_t decode_name(char *text)
 static uint8_t *decode_hex(const char *text, size_t *ret_size)
 {
     size_t size = strcmp(text, "-") == 0 ? 0 : strlen(text) / 2;
-    uint8_t *bytes = malloc(size ? size : 1); /* exactly, so that a sanitizer sees a read past the end */
+    uint8_t *bytes =
+        malloc(size ? size : 1); /* exactly, so that a sanitizer sees a read past the end */
     for (size_t i = 0; bytes && i < size; i++) {
         bytes[i] = (uint8_t)(hex_digit(text[2 * i]) << 4 | hex_digit(text[2 * i + 1]));
     }
@@ -95,7 +99,11 @@ static uint8_t *decode_hex(const char *text, size_t *ret_size)
 /* ---- values ---- */
 
 enum nan { EXACT, CANONICAL, ARITHMETIC };
-struct expected { union bv_wasm_value value; uint8_t type, lane_bytes; enum nan nans[16]; };
+struct expected {
+    union bv_wasm_value value;
+    uint8_t type, lane_bytes;
+    enum nan nans[16];
+};
 
 static bool parse_number(const char *text, uint64_t *ret_bits, enum nan *ret_nan)
 {
@@ -111,7 +119,10 @@ static bool parse_number(const char *text, uint64_t *ret_bits, enum nan *ret_nan
 
 static bool parse_vector(char *text, struct expected *value)
 {
-    static const struct { const char *name; uint8_t bytes; } shapes[] = {
+    static const struct {
+        const char *name;
+        uint8_t bytes;
+    } shapes[] = {
         { "i8:", 1 }, { "i16:", 2 }, { "i32:", 4 }, { "i64:", 8 }, { "f32:", 4 }, { "f64:", 8 },
     };
     for (size_t i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++) {
@@ -135,9 +146,14 @@ static bool parse_vector(char *text, struct expected *value)
 
 static bool parse_value(char *text, struct expected *ret_value)
 {
-    static const struct { const char *name; uint8_t type; } types[] = {
-        { "i32:", BV_WASM_I32 }, { "i64:", BV_WASM_I64 }, { "f32:", BV_WASM_F32 }, { "f64:", BV_WASM_F64 },
-        { "v128:", BV_WASM_V128 }, { "externref:", BV_WASM_EXTERNREF }, { "funcref:", BV_WASM_FUNCREF },
+    static const struct {
+        const char *name;
+        uint8_t type;
+    } types[] = {
+        { "i32:", BV_WASM_I32 },         { "i64:", BV_WASM_I64 },
+        { "f32:", BV_WASM_F32 },         { "f64:", BV_WASM_F64 },
+        { "v128:", BV_WASM_V128 },       { "externref:", BV_WASM_EXTERNREF },
+        { "funcref:", BV_WASM_FUNCREF },
     };
     *ret_value = (struct expected){ .type = 0 };
     for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
@@ -168,7 +184,8 @@ static bool parse_value(char *text, struct expected *ret_value)
 
 static bool lane_matches(uint64_t got, uint64_t wanted, enum nan nan, unsigned bytes)
 {
-    uint64_t canonical = bytes == 4 ? 0x7fc00000 : UINT64_C(0x7ff8000000000000), sign = bytes == 4 ? 0x80000000u : UINT64_C(1) << 63;
+    uint64_t canonical = bytes == 4 ? 0x7fc00000 : UINT64_C(0x7ff8000000000000),
+             sign = bytes == 4 ? 0x80000000u : UINT64_C(1) << 63;
     switch (nan) {
     case EXACT: return got == wanted;
     case CANONICAL: return (got & ~sign) == canonical;
@@ -179,7 +196,9 @@ static bool lane_matches(uint64_t got, uint64_t wanted, enum nan nan, unsigned b
 
 static bool value_matches(const union bv_wasm_value *got, const struct expected *wanted)
 {
-    unsigned bytes = wanted->type == BV_WASM_V128 ? wanted->lane_bytes : wanted->type == BV_WASM_I32 || wanted->type == BV_WASM_F32 ? 4 : 8;
+    unsigned bytes = wanted->type == BV_WASM_V128 ? wanted->lane_bytes
+                     : wanted->type == BV_WASM_I32 || wanted->type == BV_WASM_F32 ? 4
+                                                                                  : 8;
     unsigned lanes = wanted->type == BV_WASM_V128 ? 16 / bytes : 1;
     for (unsigned lane = 0; lane < lanes; lane++) {
         uint64_t a = 0, b = 0;
@@ -194,18 +213,30 @@ static bool value_matches(const union bv_wasm_value *got, const struct expected 
 
 /* ---- spectest and imports ---- */
 
-static enum bv_wasm_answer print_nothing(void *context, struct bv_wasm_caller *caller, const union bv_wasm_value *args, union bv_wasm_value *results)
+static enum bv_wasm_answer print_nothing(void *context, struct bv_wasm_caller *caller,
+                                         const union bv_wasm_value *args,
+                                         union bv_wasm_value *results)
 {
     (void)context, (void)caller, (void)args, (void)results;
     return BV_WASM_DONE;
 }
 
-static const struct { const char *name; uint8_t params[2]; uint32_t count; } prints[] = {
-    { "print", { 0 }, 0 }, { "print_i32", { BV_WASM_I32 }, 1 }, { "print_i64", { BV_WASM_I64 }, 1 }, { "print_f32", { BV_WASM_F32 }, 1 },
-    { "print_f64", { BV_WASM_F64 }, 1 }, { "print_i32_f32", { BV_WASM_I32, BV_WASM_F32 }, 2 }, { "print_f64_f64", { BV_WASM_F64, BV_WASM_F64 }, 2 },
+static const struct {
+    const char *name;
+    uint8_t params[2];
+    uint32_t count;
+} prints[] = {
+    { "print", { 0 }, 0 },
+    { "print_i32", { BV_WASM_I32 }, 1 },
+    { "print_i64", { BV_WASM_I64 }, 1 },
+    { "print_f32", { BV_WASM_F32 }, 1 },
+    { "print_f64", { BV_WASM_F64 }, 1 },
+    { "print_i32_f32", { BV_WASM_I32, BV_WASM_F32 }, 2 },
+    { "print_f64_f64", { BV_WASM_F64, BV_WASM_F64 }, 2 },
 };
 #define PRINTS (sizeof(prints) / sizeof(prints[0]))
-static const char *const others[] = { "memory", "table", "global_i32", "global_i64", "global_f32", "global_f64" };
+static const char *const others[] = { "memory",     "table",      "global_i32",
+                                      "global_i64", "global_f32", "global_f64" };
 #define OTHERS (sizeof(others) / sizeof(others[0]))
 
 static void open_file(void)
@@ -225,17 +256,22 @@ static void open_file(void)
         give_up("no store");
     }
     for (size_t i = 0; i < PRINTS; i++) {
-        struct bv_wasm_functype type = { .params = prints[i].params, .param_count = prints[i].count };
+        struct bv_wasm_functype type = { .params = prints[i].params,
+                                         .param_count = prints[i].count };
         run.spectest[i] = bv_wasm_host_function(run.store, &type, print_nothing, NULL);
     }
     float f32 = 666.6f;
     double f64 = 666.6;
-    union bv_wasm_value i32_value = { .i32 = 666 }, i64_value = { .i64 = 666 }, f32_value = { 0 }, f64_value = { 0 };
+    union bv_wasm_value i32_value = { .i32 = 666 }, i64_value = { .i64 = 666 }, f32_value = { 0 },
+                        f64_value = { 0 };
     memcpy(&f32_value.f32, &f32, sizeof(f32));
     memcpy(&f64_value.f64, &f64, sizeof(f64));
     struct bv_wasm_extern **other = run.spectest + PRINTS;
-    other[0] = bv_wasm_host_memory(run.store, &(struct bv_wasm_limits){ .min = 1, .max = 2, .has_max = true });
-    other[1] = bv_wasm_host_table(run.store, BV_WASM_FUNCREF, &(struct bv_wasm_limits){ .min = 10, .max = 20, .has_max = true });
+    other[0] = bv_wasm_host_memory(run.store,
+                                   &(struct bv_wasm_limits){ .min = 1, .max = 2, .has_max = true });
+    other[1] =
+        bv_wasm_host_table(run.store, BV_WASM_FUNCREF,
+                           &(struct bv_wasm_limits){ .min = 10, .max = 20, .has_max = true });
     other[2] = bv_wasm_host_global(run.store, BV_WASM_I32, false, &i32_value);
     other[3] = bv_wasm_host_global(run.store, BV_WASM_I64, false, &i64_value);
     other[4] = bv_wasm_host_global(run.store, BV_WASM_F32, false, &f32_value);
@@ -251,7 +287,8 @@ static struct bv_wasm_extern *resolve(const struct bv_wasm_import *import)
 {
     for (size_t i = run.registered_count; i-- > 0;) {
         if (is_name(&import->module, run.registered[i].name)) {
-            return bv_wasm_instance_export(run.registered[i].instance, import->name.bytes, import->name.size, NULL);
+            return bv_wasm_instance_export(run.registered[i].instance, import->name.bytes,
+                                           import->name.size, NULL);
         }
     }
     for (size_t i = 0; is_name(&import->module, "spectest") && i < PRINTS + OTHERS; i++) {
@@ -271,14 +308,16 @@ static enum bv_wasm_step finish(void)
     return step;
 }
 
-static enum bv_wasm_status instantiate(const char *hex, struct bv_wasm_instance **ret_instance, struct bv_wasm_error *error)
+static enum bv_wasm_status instantiate(const char *hex, struct bv_wasm_instance **ret_instance,
+                                       struct bv_wasm_error *error)
 {
     size_t size;
     uint8_t *bytes = decode_hex(hex, &size);
     struct bv_wasm_options options = { .canonical_nans = true, .only_2_0 = run.only_2_0 };
     struct bv_wasm_module *module = NULL;
     struct bv_wasm_extern *start = NULL;
-    enum bv_wasm_status status = bv_wasm_compile(bytes, size, &options, UINT64_C(1) << 30, &module, error);
+    enum bv_wasm_status status =
+        bv_wasm_compile(bytes, size, &options, UINT64_C(1) << 30, &module, error);
     free(bytes);
     if (status != BV_WASM_OK) {
         return status;
@@ -295,7 +334,8 @@ static enum bv_wasm_status instantiate(const char *hex, struct bv_wasm_instance 
     bv_wasm_module_free(module);
     if (status == BV_WASM_OK && start) {
         if (!bv_wasm_call(run.store, start, NULL, 0) || finish() != BV_WASM_STEP_DONE) {
-            (void)snprintf(error->text, sizeof(error->text), "%s", bv_wasm_trap_text(bv_wasm_trapped(run.store)));
+            (void)snprintf(error->text, sizeof(error->text), "%s",
+                           bv_wasm_trap_text(bv_wasm_trapped(run.store)));
             return BV_WASM_TRAPPED;
         }
     }
@@ -304,7 +344,8 @@ static enum bv_wasm_status instantiate(const char *hex, struct bv_wasm_instance 
 
 /* ---- commands ---- */
 
-static void add_name(struct named *names, size_t *count, char *name, struct bv_wasm_instance *instance)
+static void add_name(struct named *names, size_t *count, char *name,
+                     struct bv_wasm_instance *instance)
 {
     if (*count == NAMES_MAX) {
         give_up("too many names");
@@ -334,7 +375,8 @@ static void module_command(char **fields)
     enum bv_wasm_status status = instantiate(fields[3], &instance, &error);
     run.current = status == BV_WASM_OK ? instance : NULL;
     if (status != BV_WASM_OK) {
-        fails("module refused: %d at %llu: %s", (int)status, (unsigned long long)error.offset, error.text);
+        fails("module refused: %d at %llu: %s", (int)status, (unsigned long long)error.offset,
+              error.text);
         return;
     }
     if (strcmp(fields[2], "-") != 0) {
@@ -359,15 +401,22 @@ static void join(char **fields, size_t at, size_t count, char *ret_text, size_t 
 {
     *ret_text = 0;
     for (size_t i = at, used = 0; i < count && used < size; i++) {
-        used += (size_t)snprintf(ret_text + used, size - used, "%s%s", i > at ? " " : "", fields[i]);
+        used +=
+            (size_t)snprintf(ret_text + used, size - used, "%s%s", i > at ? " " : "", fields[i]);
     }
     (void)decode_name(ret_text);
 }
 
 static void reject_command(char **fields, size_t count)
 {
-    static const struct { const char *name; enum bv_wasm_status status; } kinds[] = {
-        { "malformed", BV_WASM_MALFORMED }, { "invalid", BV_WASM_INVALID }, { "unlinkable", BV_WASM_UNLINKABLE }, { "uninstantiable", BV_WASM_TRAPPED },
+    static const struct {
+        const char *name;
+        enum bv_wasm_status status;
+    } kinds[] = {
+        { "malformed", BV_WASM_MALFORMED },
+        { "invalid", BV_WASM_INVALID },
+        { "unlinkable", BV_WASM_UNLINKABLE },
+        { "uninstantiable", BV_WASM_TRAPPED },
     };
     struct bv_wasm_error error = { .text = "" };
     struct bv_wasm_instance *instance;
@@ -377,7 +426,8 @@ static void reject_command(char **fields, size_t count)
     }
     char text[256];
     join(fields, 4, count, text, sizeof(text));
-    bool same_words = strncmp(error.text, text, strlen(text)) == 0 || strncmp(error.text, text, strlen(error.text)) == 0;
+    bool same_words = strncmp(error.text, text, strlen(text)) == 0 ||
+                      strncmp(error.text, text, strlen(error.text)) == 0;
     if (status != wanted) {
         fails("wanted %s (%s), got %d: %s", fields[2], text, (int)status, error.text);
     } else if (run.words && !same_words) {
@@ -388,12 +438,14 @@ static void reject_command(char **fields, size_t count)
     }
 }
 
-static bool call(char **fields, size_t count, size_t *ret_at, enum bv_wasm_step *ret_step, struct bv_wasm_functype *ret_type)
+static bool call(char **fields, size_t count, size_t *ret_at, enum bv_wasm_step *ret_step,
+                 struct bv_wasm_functype *ret_type)
 {
     struct bv_wasm_instance *instance = find_module(fields[2]);
     size_t length = decode_name(fields[3]), at = 4;
     enum bv_wasm_kind kind;
-    struct bv_wasm_extern *function = instance ? bv_wasm_instance_export(instance, fields[3], length, &kind) : NULL;
+    struct bv_wasm_extern *function =
+        instance ? bv_wasm_instance_export(instance, fields[3], length, &kind) : NULL;
     union bv_wasm_value args[VALUES_MAX];
     uint32_t arg_count = 0;
     if (!function || !bv_wasm_extern_functype(function, ret_type)) {
@@ -431,12 +483,14 @@ static void invoke_command(char **fields, size_t count)
     for (uint32_t i = 0; fields[0][0] == 'I' && i < type.result_count; i++) {
         struct expected wanted;
         const union bv_wasm_value *got = &bv_wasm_results(run.store)[i];
-        if (at + i >= count || !parse_value(fields[at + i], &wanted) || wanted.type != type.results[i]) {
+        if (at + i >= count || !parse_value(fields[at + i], &wanted) ||
+            wanted.type != type.results[i]) {
             fails("result %u is of another type", i);
             return;
         }
         if (!value_matches(got, &wanted)) {
-            fails("%s: result %u is %llx, wanted %s", fields[3], i, (unsigned long long)got->i64, fields[at + i]);
+            fails("%s: result %u is %llx, wanted %s", fields[3], i, (unsigned long long)got->i64,
+                  fields[at + i]);
             return;
         }
     }
@@ -451,7 +505,8 @@ static void trap_command(char **fields, size_t count)
     if (!call(fields, count, &at, &step, &type)) {
         return;
     }
-    const char *text = step == BV_WASM_STEP_TRAPPED ? bv_wasm_trap_text(bv_wasm_trapped(run.store)) : "no trap";
+    const char *text =
+        step == BV_WASM_STEP_TRAPPED ? bv_wasm_trap_text(bv_wasm_trapped(run.store)) : "no trap";
     char wanted[256];
     join(fields, at, count, wanted, sizeof(wanted));
     if (strncmp(wanted, text, strlen(text)) != 0) {
@@ -465,12 +520,13 @@ static void global_command(char **fields, size_t count)
 {
     struct bv_wasm_instance *instance = find_module(fields[2]);
     size_t length = decode_name(fields[3]);
-    struct bv_wasm_extern *global = instance ? bv_wasm_instance_export(instance, fields[3], length, NULL) : NULL;
+    struct bv_wasm_extern *global =
+        instance ? bv_wasm_instance_export(instance, fields[3], length, NULL) : NULL;
     struct expected wanted;
     enum bv_wasm_type type;
     union bv_wasm_value got;
-    if (!global || !bv_wasm_global_get(global, &type, &got) || count < 6 || !parse_value(fields[5], &wanted) || wanted.type != type ||
-        !value_matches(&got, &wanted)) {
+    if (!global || !bv_wasm_global_get(global, &type, &got) || count < 6 ||
+        !parse_value(fields[5], &wanted) || wanted.type != type || !value_matches(&got, &wanted)) {
         fails("global %s is wrong", fields[3]);
         return;
     }

@@ -9,7 +9,8 @@ static bool invalid(struct bv_wasm_compiler *c, const uint8_t *at, const char *t
 }
 
 /* An index held against the size of its space. */
-static bool read_index(struct bv_wasm_compiler *c, const char *what, uint32_t count, uint32_t *ret_index)
+static bool read_index(struct bv_wasm_compiler *c, const char *what, uint32_t count,
+                       uint32_t *ret_index)
 {
     const uint8_t *at = c->reader->at;
     if (!bv_wasm_read_u32(c->reader, ret_index)) {
@@ -21,14 +22,16 @@ static bool read_index(struct bv_wasm_compiler *c, const char *what, uint32_t co
 /* ---- calls ---- */
 
 /* Arguments go to the slots where the callee's frame begins; the results come back there. Returns that slot. */
-static bool pass_arguments(struct bv_wasm_compiler *c, const struct bv_wasm_functype *type, uint32_t *ret_base)
+static bool pass_arguments(struct bv_wasm_compiler *c, const struct bv_wasm_functype *type,
+                           uint32_t *ret_base)
 {
     if (!bv_wasm_check_top(c, type->params, type->param_count)) {
         return false;
     }
     if (c->reader->status == BV_WASM_OK) {
         bv_wasm_settle_top(c, type->param_count);
-        *ret_base = type->param_count ? c->stack[c->stack_count - type->param_count].slot : c->height;
+        *ret_base =
+            type->param_count ? c->stack[c->stack_count - type->param_count].slot : c->height;
     }
     return c->reader->status == BV_WASM_OK;
 }
@@ -67,8 +70,9 @@ bool bv_wasm_compile_call(struct bv_wasm_compiler *c, bool tail)
         return false;
     }
     bool import = index < module->imported_functions;
-    enum bv_wasm_code code = tail ? (import ? BV_WASM_CODE_TAIL_CALL_IMPORT : BV_WASM_CODE_TAIL_CALL)
-                                  : (import ? BV_WASM_CODE_CALL_IMPORT : BV_WASM_CODE_CALL);
+    enum bv_wasm_code code = tail
+                                 ? (import ? BV_WASM_CODE_TAIL_CALL_IMPORT : BV_WASM_CODE_TAIL_CALL)
+                                 : (import ? BV_WASM_CODE_CALL_IMPORT : BV_WASM_CODE_CALL);
     union bv_wasm_unit *unit = bv_wasm_emit(c, code, 2);
     unit->w = base;
     unit[1].low = import ? index : index - module->imported_functions;
@@ -102,7 +106,8 @@ bool bv_wasm_compile_call_indirect(struct bv_wasm_compiler *c, bool tail)
         return false;
     }
     uint16_t a = bv_wasm_in(c, bv_wasm_slot_of(c, &callee), 1, 0);
-    union bv_wasm_unit *unit = bv_wasm_emit(c, tail ? BV_WASM_CODE_TAIL_CALL_INDIRECT : BV_WASM_CODE_CALL_INDIRECT, 3);
+    union bv_wasm_unit *unit =
+        bv_wasm_emit(c, tail ? BV_WASM_CODE_TAIL_CALL_INDIRECT : BV_WASM_CODE_CALL_INDIRECT, 3);
     unit->a = a;
     unit->w = base;
     unit[1].low = type_index;
@@ -147,7 +152,8 @@ bool bv_wasm_compile_global(struct bv_wasm_compiler *c, uint8_t opcode)
     uint32_t cells = bv_wasm_cells_of(type.type);
     if (opcode == 0x23) {
         uint16_t a = bv_wasm_out(c, c->height, cells);
-        union bv_wasm_unit *unit = bv_wasm_emit(c, cells == 2 ? BV_WASM_CODE_GLOBAL_GET2 : BV_WASM_CODE_GLOBAL_GET, 2);
+        union bv_wasm_unit *unit =
+            bv_wasm_emit(c, cells == 2 ? BV_WASM_CODE_GLOBAL_GET2 : BV_WASM_CODE_GLOBAL_GET, 2);
         unit->a = a;
         unit[1].low = index;
         bv_wasm_out_done(c);
@@ -162,7 +168,8 @@ bool bv_wasm_compile_global(struct bv_wasm_compiler *c, uint8_t opcode)
         return false;
     }
     uint16_t a = bv_wasm_in(c, bv_wasm_slot_of(c, &value), cells, 0);
-    union bv_wasm_unit *unit = bv_wasm_emit(c, cells == 2 ? BV_WASM_CODE_GLOBAL_SET2 : BV_WASM_CODE_GLOBAL_SET, 2);
+    union bv_wasm_unit *unit =
+        bv_wasm_emit(c, cells == 2 ? BV_WASM_CODE_GLOBAL_SET2 : BV_WASM_CODE_GLOBAL_SET, 2);
     unit->a = a;
     unit[1].low = index;
     return true;
@@ -188,7 +195,8 @@ bool bv_wasm_read_memory_index(struct bv_wasm_compiler *c, uint32_t *ret_memory)
 }
 
 /* Alignment and, where its bit 6 is set, the memory's index; then the offset. */
-bool bv_wasm_read_memory_access(struct bv_wasm_compiler *c, uint8_t alignment, uint32_t *ret_memory, uint32_t *ret_offset)
+bool bv_wasm_read_memory_access(struct bv_wasm_compiler *c, uint8_t alignment, uint32_t *ret_memory,
+                                uint32_t *ret_offset)
 {
     const uint8_t *at = c->reader->at;
     uint32_t flags;
@@ -214,10 +222,15 @@ bool bv_wasm_read_memory_access(struct bv_wasm_compiler *c, uint8_t alignment, u
 
 /* The forms of a load or store, in the order of code.def. */
 enum form { FORM_R, FORM_M, FORM_RR, FORM_RS, FORM_K, FORM_Z, FORM_I };
-struct address { enum form form; uint16_t first, second; union bv_wasm_unit extra; }; /* first: the slot; second: field c */
+struct address {
+    enum form form;
+    uint16_t first, second;
+    union bv_wasm_unit extra;
+}; /* first: the slot; second: field c */
 
 /* How the address is best said; an operation that computed it just before is taken back. */
-static struct address find_address(struct bv_wasm_compiler *c, struct bv_wasm_entry *entry, uint32_t memory, uint32_t offset)
+static struct address find_address(struct bv_wasm_compiler *c, struct bv_wasm_entry *entry,
+                                   uint32_t memory, uint32_t offset)
 {
     struct address address = { .form = FORM_R };
     struct bv_wasm_local local;
@@ -226,20 +239,27 @@ static struct address find_address(struct bv_wasm_compiler *c, struct bv_wasm_en
         address.extra.imm = (uint64_t)(uint32_t)entry->bits + offset;
         return address;
     }
-    if (memory == 0 && entry->place == BV_WASM_IN_SUM && bv_wasm_find_local(c, (uint32_t)entry->bits, &local)) {
+    if (memory == 0 && entry->place == BV_WASM_IN_SUM &&
+        bv_wasm_find_local(c, (uint32_t)entry->bits, &local)) {
         address.form = FORM_K;
         address.first = (uint16_t)local.slot;
         address.extra.low = (uint32_t)(entry->bits >> 32);
         address.extra.high = offset;
         return address;
     }
-    const union bv_wasm_unit *sum = memory == 0 && bv_wasm_made_by_last(c, entry) ? &c->module->code[c->last] : NULL;
-    if (sum && (sum->op == BV_WASM_CODE_I32_ADD_RR || sum->op == BV_WASM_CODE_I32_ADD_SHL || sum->op == BV_WASM_CODE_I32_ADD_RI)) {
+    const union bv_wasm_unit *sum =
+        memory == 0 && bv_wasm_made_by_last(c, entry) ? &c->module->code[c->last] : NULL;
+    if (sum && (sum->op == BV_WASM_CODE_I32_ADD_RR || sum->op == BV_WASM_CODE_I32_ADD_SHL ||
+                sum->op == BV_WASM_CODE_I32_ADD_RI)) {
         address.first = sum->b;
         address.second = sum->c;
         address.extra.low = sum->op == BV_WASM_CODE_I32_ADD_RI ? (uint32_t)sum[1].imm : offset;
-        address.extra.high = sum->op == BV_WASM_CODE_I32_ADD_RI ? offset : sum->op == BV_WASM_CODE_I32_ADD_SHL ? (uint32_t)sum[1].imm : 0;
-        address.form = sum->op == BV_WASM_CODE_I32_ADD_RR ? FORM_RR : sum->op == BV_WASM_CODE_I32_ADD_SHL ? FORM_RS : FORM_K;
+        address.extra.high = sum->op == BV_WASM_CODE_I32_ADD_RI    ? offset
+                             : sum->op == BV_WASM_CODE_I32_ADD_SHL ? (uint32_t)sum[1].imm
+                                                                   : 0;
+        address.form = sum->op == BV_WASM_CODE_I32_ADD_RR    ? FORM_RR
+                       : sum->op == BV_WASM_CODE_I32_ADD_SHL ? FORM_RS
+                                                             : FORM_K;
         bv_wasm_take_back(c);
         return address;
     }
@@ -254,13 +274,15 @@ bool bv_wasm_compile_load(struct bv_wasm_compiler *c, const struct bv_wasm_opcod
 {
     uint32_t memory, offset;
     struct bv_wasm_entry entry;
-    if (!bv_wasm_read_memory_access(c, opcode->alignment, &memory, &offset) || !bv_wasm_pop(c, BV_WASM_I32, &entry)) {
+    if (!bv_wasm_read_memory_access(c, opcode->alignment, &memory, &offset) ||
+        !bv_wasm_pop(c, BV_WASM_I32, &entry)) {
         return false;
     }
     struct address address = find_address(c, &entry, memory, offset);
     uint16_t a = bv_wasm_out(c, c->height, 1);
     uint32_t units = address.form == FORM_R ? 1 : 2;
-    union bv_wasm_unit *unit = bv_wasm_emit(c, (enum bv_wasm_code)(opcode->code + address.form), units);
+    union bv_wasm_unit *unit =
+        bv_wasm_emit(c, (enum bv_wasm_code)(opcode->code + address.form), units);
     unit->a = a;
     unit->b = address.first;
     unit->c = address.second;
@@ -277,12 +299,12 @@ bool bv_wasm_compile_store(struct bv_wasm_compiler *c, const struct bv_wasm_opco
 {
     uint32_t memory, offset;
     struct bv_wasm_entry entry, value;
-    if (!bv_wasm_read_memory_access(c, opcode->alignment, &memory, &offset) || !bv_wasm_pop(c, opcode->result, &value) ||
-        !bv_wasm_pop(c, BV_WASM_I32, &entry)) {
+    if (!bv_wasm_read_memory_access(c, opcode->alignment, &memory, &offset) ||
+        !bv_wasm_pop(c, opcode->result, &value) || !bv_wasm_pop(c, BV_WASM_I32, &entry)) {
         return false;
     }
-    bool constant = value.place == BV_WASM_IS_CONST && memory == 0 && offset <= UINT16_MAX && entry.place != BV_WASM_IS_CONST &&
-                    entry.place != BV_WASM_IN_SUM;
+    bool constant = value.place == BV_WASM_IS_CONST && memory == 0 && offset <= UINT16_MAX &&
+                    entry.place != BV_WASM_IS_CONST && entry.place != BV_WASM_IN_SUM;
     if (constant) {
         uint16_t a = bv_wasm_in(c, bv_wasm_slot_of(c, &entry), 1, 0);
         union bv_wasm_unit *unit = bv_wasm_emit(c, (enum bv_wasm_code)(opcode->code + FORM_I), 2);
@@ -294,7 +316,8 @@ bool bv_wasm_compile_store(struct bv_wasm_compiler *c, const struct bv_wasm_opco
         uint16_t b = bv_wasm_in(c, bv_wasm_slot_of(c, &value), 1, 1);
         struct address address = find_address(c, &entry, memory, offset);
         uint32_t units = address.form == FORM_R ? 1 : 2;
-        union bv_wasm_unit *unit = bv_wasm_emit(c, (enum bv_wasm_code)(opcode->code + address.form), units);
+        union bv_wasm_unit *unit =
+            bv_wasm_emit(c, (enum bv_wasm_code)(opcode->code + address.form), units);
         unit->a = address.first;
         unit->b = b;
         unit->c = address.second;
@@ -306,9 +329,11 @@ bool bv_wasm_compile_store(struct bv_wasm_compiler *c, const struct bv_wasm_opco
     return true;
 }
 
-static bool compile_unary(struct bv_wasm_compiler *c, enum bv_wasm_code code, struct bv_wasm_entry *operand, uint32_t index, uint8_t result)
+static bool compile_unary(struct bv_wasm_compiler *c, enum bv_wasm_code code,
+                          struct bv_wasm_entry *operand, uint32_t index, uint8_t result)
 {
-    uint16_t b = operand ? bv_wasm_in(c, bv_wasm_slot_of(c, operand), 1, 0) : 0, a = bv_wasm_out(c, c->height, 1);
+    uint16_t b = operand ? bv_wasm_in(c, bv_wasm_slot_of(c, operand), 1, 0) : 0,
+             a = bv_wasm_out(c, c->height, 1);
     union bv_wasm_unit *unit = bv_wasm_emit(c, code, 1);
     unit->a = a;
     unit->b = b;
@@ -329,7 +354,8 @@ bool bv_wasm_compile_memory(struct bv_wasm_compiler *c, uint8_t opcode)
     if (opcode == 0x3f) {
         return compile_unary(c, BV_WASM_CODE_MEMORY_SIZE, NULL, memory, BV_WASM_I32);
     }
-    return bv_wasm_pop(c, BV_WASM_I32, &pages) && compile_unary(c, BV_WASM_CODE_MEMORY_GROW, &pages, memory, BV_WASM_I32);
+    return bv_wasm_pop(c, BV_WASM_I32, &pages) &&
+           compile_unary(c, BV_WASM_CODE_MEMORY_GROW, &pages, memory, BV_WASM_I32);
 }
 
 /* ---- tables and references ---- */
@@ -343,12 +369,14 @@ bool bv_wasm_compile_table(struct bv_wasm_compiler *c, uint8_t opcode)
     }
     uint8_t type = c->module->tables[table].type;
     if (opcode == 0x25) {
-        return bv_wasm_pop(c, BV_WASM_I32, &index) && compile_unary(c, BV_WASM_CODE_TABLE_GET, &index, table, type);
+        return bv_wasm_pop(c, BV_WASM_I32, &index) &&
+               compile_unary(c, BV_WASM_CODE_TABLE_GET, &index, table, type);
     }
     if (!bv_wasm_pop(c, type, &value) || !bv_wasm_pop(c, BV_WASM_I32, &index)) {
         return false;
     }
-    uint16_t a = bv_wasm_in(c, bv_wasm_slot_of(c, &index), 1, 0), b = bv_wasm_in(c, bv_wasm_slot_of(c, &value), 1, 1);
+    uint16_t a = bv_wasm_in(c, bv_wasm_slot_of(c, &index), 1, 0),
+             b = bv_wasm_in(c, bv_wasm_slot_of(c, &value), 1, 1);
     union bv_wasm_unit *unit = bv_wasm_emit(c, BV_WASM_CODE_TABLE_SET, 1);
     unit->a = a;
     unit->b = b;
@@ -396,7 +424,8 @@ bool bv_wasm_compile_ref(struct bv_wasm_compiler *c, uint8_t opcode)
 
 /* ---- bulk operations ---- */
 
-static bool bulk(struct bv_wasm_compiler *c, enum bv_wasm_code code, uint8_t second_type, uint32_t low, uint32_t high)
+static bool bulk(struct bv_wasm_compiler *c, enum bv_wasm_code code, uint8_t second_type,
+                 uint32_t low, uint32_t high)
 {
     const uint8_t types[3] = { BV_WASM_I32, second_type, BV_WASM_I32 };
     if (!bv_wasm_check_top(c, types, 3) || c->reader->status != BV_WASM_OK) {
@@ -416,11 +445,16 @@ static bool bulk(struct bv_wasm_compiler *c, enum bv_wasm_code code, uint8_t sec
 static bool data_section_follows(const struct bv_wasm_decoder *decoder)
 {
     struct bv_wasm_error unseen;
-    struct bv_wasm_reader ahead = { .start = decoder->reader.start, .at = decoder->section_end, .end = decoder->module_end, .end_text = "", .error = &unseen };
+    struct bv_wasm_reader ahead = { .start = decoder->reader.start,
+                                    .at = decoder->section_end,
+                                    .end = decoder->module_end,
+                                    .end_text = "",
+                                    .error = &unseen };
     uint8_t id;
     uint32_t size;
     const uint8_t *content;
-    while (ahead.at < ahead.end && bv_wasm_read_byte(&ahead, &id) && bv_wasm_read_u32(&ahead, &size) && bv_wasm_read_bytes(&ahead, size, &content)) {
+    while (ahead.at < ahead.end && bv_wasm_read_byte(&ahead, &id) &&
+           bv_wasm_read_u32(&ahead, &size) && bv_wasm_read_bytes(&ahead, size, &content)) {
         if (id == 11) {
             return true;
         }
@@ -434,14 +468,16 @@ static bool check_data_index(struct bv_wasm_compiler *c, const uint8_t *at, uint
     if (!decoder->has_data_count && data_section_follows(decoder)) {
         return bv_wasm_fail(c->reader, BV_WASM_MALFORMED, at, "data count section required");
     }
-    return (decoder->has_data_count && index < decoder->data_count) || bv_wasm_fail_index(c->reader, at, "data segment", index);
+    return (decoder->has_data_count && index < decoder->data_count) ||
+           bv_wasm_fail_index(c->reader, at, "data segment", index);
 }
 
 static bool memory_init(struct bv_wasm_compiler *c)
 {
     const uint8_t *at = c->reader->at;
     uint32_t data, memory;
-    return bv_wasm_read_u32(c->reader, &data) && bv_wasm_read_memory_index(c, &memory) && check_data_index(c, at, data) &&
+    return bv_wasm_read_u32(c->reader, &data) && bv_wasm_read_memory_index(c, &memory) &&
+           check_data_index(c, at, data) &&
            bulk(c, BV_WASM_CODE_MEMORY_INIT, BV_WASM_I32, memory, data);
 }
 
@@ -455,7 +491,8 @@ static bool table_init(struct bv_wasm_compiler *c)
 {
     uint32_t elem, table;
     const uint8_t *at = c->reader->at;
-    if (!bv_wasm_read_u32(c->reader, &elem) || !read_index(c, "table", c->module->table_count, &table)) {
+    if (!bv_wasm_read_u32(c->reader, &elem) ||
+        !read_index(c, "table", c->module->table_count, &table)) {
         return false;
     }
     if (elem >= c->module->elem_count) {
@@ -471,7 +508,8 @@ static bool table_copy(struct bv_wasm_compiler *c)
 {
     uint32_t to, from;
     const uint8_t *at = c->reader->at;
-    if (!read_index(c, "table", c->module->table_count, &to) || !read_index(c, "table", c->module->table_count, &from)) {
+    if (!read_index(c, "table", c->module->table_count, &to) ||
+        !read_index(c, "table", c->module->table_count, &from)) {
         return false;
     }
     if (c->module->tables[to].type != c->module->tables[from].type) {
@@ -483,10 +521,12 @@ static bool table_copy(struct bv_wasm_compiler *c)
 static bool table_grow(struct bv_wasm_compiler *c, uint32_t table)
 {
     struct bv_wasm_entry count, value;
-    if (!bv_wasm_pop(c, BV_WASM_I32, &count) || !bv_wasm_pop(c, c->module->tables[table].type, &value)) {
+    if (!bv_wasm_pop(c, BV_WASM_I32, &count) ||
+        !bv_wasm_pop(c, c->module->tables[table].type, &value)) {
         return false;
     }
-    uint16_t b = bv_wasm_in(c, bv_wasm_slot_of(c, &count), 1, 0), value_slot = bv_wasm_in(c, bv_wasm_slot_of(c, &value), 1, 1);
+    uint16_t b = bv_wasm_in(c, bv_wasm_slot_of(c, &count), 1, 0),
+             value_slot = bv_wasm_in(c, bv_wasm_slot_of(c, &value), 1, 1);
     uint16_t a = bv_wasm_out(c, c->height, 1);
     union bv_wasm_unit *unit = bv_wasm_emit(c, BV_WASM_CODE_TABLE_GROW, 2);
     unit->a = a;
@@ -505,17 +545,24 @@ bool bv_wasm_compile_bulk(struct bv_wasm_compiler *c, uint32_t second)
     uint32_t a, b;
     switch (second) {
     case 8: return memory_init(c);
-    case 9: return bv_wasm_read_u32(c->reader, &a) && check_data_index(c, at, a) && drop(c, BV_WASM_CODE_DATA_DROP, a);
+    case 9:
+        return bv_wasm_read_u32(c->reader, &a) && check_data_index(c, at, a) &&
+               drop(c, BV_WASM_CODE_DATA_DROP, a);
     case 10:
         return bv_wasm_read_memory_index(c, &a) && bv_wasm_read_memory_index(c, &b) &&
                bulk(c, BV_WASM_CODE_MEMORY_COPY, BV_WASM_I32, a, b);
-    case 11: return bv_wasm_read_memory_index(c, &a) && bulk(c, BV_WASM_CODE_MEMORY_FILL, BV_WASM_I32, a, 0);
+    case 11:
+        return bv_wasm_read_memory_index(c, &a) &&
+               bulk(c, BV_WASM_CODE_MEMORY_FILL, BV_WASM_I32, a, 0);
     case 12: return table_init(c);
-    case 13: return read_index(c, "elem segment", c->module->elem_count, &a) && drop(c, BV_WASM_CODE_ELEM_DROP, a);
+    case 13:
+        return read_index(c, "elem segment", c->module->elem_count, &a) &&
+               drop(c, BV_WASM_CODE_ELEM_DROP, a);
     case 14: return table_copy(c);
     case 15: return read_index(c, "table", c->module->table_count, &a) && table_grow(c, a);
     case 16:
-        return read_index(c, "table", c->module->table_count, &a) && compile_unary(c, BV_WASM_CODE_TABLE_SIZE, NULL, a, BV_WASM_I32);
+        return read_index(c, "table", c->module->table_count, &a) &&
+               compile_unary(c, BV_WASM_CODE_TABLE_SIZE, NULL, a, BV_WASM_I32);
     case 17:
         return read_index(c, "table", c->module->table_count, &a) &&
                bulk(c, BV_WASM_CODE_TABLE_FILL, c->module->tables[a].type, a, 0);

@@ -62,7 +62,8 @@ void bv_wasm_dealloc(struct bv_wasm_budget *budget, void *memory, size_t size)
     }
 }
 
-bool bv_wasm_grow(struct bv_wasm_budget *budget, void *array, uint32_t *capacity, uint64_t need, size_t element_bytes)
+bool bv_wasm_grow(struct bv_wasm_budget *budget, void *array, uint32_t *capacity, uint64_t need,
+                  size_t element_bytes)
 {
     if (need <= *capacity) {
         return true;
@@ -70,7 +71,8 @@ bool bv_wasm_grow(struct bv_wasm_budget *budget, void *array, uint32_t *capacity
     uint64_t wanted = *capacity < 32 ? 64 : (uint64_t)*capacity * 2;
     wanted = wanted < need ? need : wanted;
     uint64_t bytes, old_bytes = (uint64_t)*capacity * element_bytes;
-    if (wanted > UINT32_MAX || bv_ckd_mul(&bytes, wanted, element_bytes) || !bv_wasm_charge(budget, bytes - old_bytes)) {
+    if (wanted > UINT32_MAX || bv_ckd_mul(&bytes, wanted, element_bytes) ||
+        !bv_wasm_charge(budget, bytes - old_bytes)) {
         return false;
     }
     void *old, *grown;
@@ -86,7 +88,8 @@ bool bv_wasm_grow(struct bv_wasm_budget *budget, void *array, uint32_t *capacity
     return true;
 }
 
-bool bv_wasm_shrink(struct bv_wasm_budget *budget, void *array, uint32_t *capacity, uint32_t count, size_t element_bytes)
+bool bv_wasm_shrink(struct bv_wasm_budget *budget, void *array, uint32_t *capacity, uint32_t count,
+                    size_t element_bytes)
 {
     BV_ASSERT(count <= *capacity);
     void *old, *kept = NULL;
@@ -113,7 +116,8 @@ uint8_t *bv_wasm_map(struct bv_wasm_budget *budget, uint64_t size)
     if (!bv_wasm_charge(budget, size)) {
         return NULL;
     }
-    void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (memory == MAP_FAILED) {
         bv_wasm_discharge(budget, size);
         return NULL;
@@ -121,7 +125,8 @@ uint8_t *bv_wasm_map(struct bv_wasm_budget *budget, uint64_t size)
     return memory;
 }
 
-uint8_t *bv_wasm_remap(struct bv_wasm_budget *budget, uint8_t *memory, uint64_t old_size, uint64_t new_size)
+uint8_t *bv_wasm_remap(struct bv_wasm_budget *budget, uint8_t *memory, uint64_t old_size,
+                       uint64_t new_size)
 {
     BV_ASSERT(new_size >= old_size);
     if (old_size == 0) {

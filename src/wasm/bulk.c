@@ -31,7 +31,8 @@ static enum bv_wasm_bulk more(const union bv_wasm_cell *count)
     return count->u32 ? BV_WASM_BULK_MORE : BV_WASM_BULK_DONE;
 }
 
-static enum bv_wasm_bulk memory_copy(struct bv_wasm_memory *to, struct bv_wasm_memory *from, union bv_wasm_cell *x, int64_t *left)
+static enum bv_wasm_bulk memory_copy(struct bv_wasm_memory *to, struct bv_wasm_memory *from,
+                                     union bv_wasm_cell *x, int64_t *left)
 {
     if (!inside(x[0].u32, x[2].u32, to->size) || !inside(x[1].u32, x[2].u32, from->size)) {
         return BV_WASM_BULK_MEMORY;
@@ -49,7 +50,8 @@ static enum bv_wasm_bulk memory_copy(struct bv_wasm_memory *to, struct bv_wasm_m
     return more(&x[2]);
 }
 
-static enum bv_wasm_bulk memory_fill(struct bv_wasm_memory *memory, union bv_wasm_cell *x, int64_t *left)
+static enum bv_wasm_bulk memory_fill(struct bv_wasm_memory *memory, union bv_wasm_cell *x,
+                                     int64_t *left)
 {
     if (!inside(x[0].u32, x[2].u32, memory->size)) {
         return BV_WASM_BULK_MEMORY;
@@ -62,11 +64,13 @@ static enum bv_wasm_bulk memory_fill(struct bv_wasm_memory *memory, union bv_was
     return more(&x[2]);
 }
 
-static enum bv_wasm_bulk memory_init(struct bv_wasm_instance *instance, uint32_t memory_index, uint32_t segment, union bv_wasm_cell *x, int64_t *left)
+static enum bv_wasm_bulk memory_init(struct bv_wasm_instance *instance, uint32_t memory_index,
+                                     uint32_t segment, union bv_wasm_cell *x, int64_t *left)
 {
     struct bv_wasm_memory *memory = instance->memories[memory_index];
     const struct bv_wasm_data *data = &instance->module->datas[segment];
-    if (!inside(x[0].u32, x[2].u32, memory->size) || !inside(x[1].u32, x[2].u32, instance->data_dropped[segment] ? 0 : data->size)) {
+    if (!inside(x[0].u32, x[2].u32, memory->size) ||
+        !inside(x[1].u32, x[2].u32, instance->data_dropped[segment] ? 0 : data->size)) {
         return BV_WASM_BULK_MEMORY;
     }
     uint32_t part = take(&x[2], PART_BYTES, 1, left);
@@ -78,7 +82,8 @@ static enum bv_wasm_bulk memory_init(struct bv_wasm_instance *instance, uint32_t
     return more(&x[2]);
 }
 
-static enum bv_wasm_bulk table_copy(struct bv_wasm_table *to, struct bv_wasm_table *from, union bv_wasm_cell *x, int64_t *left)
+static enum bv_wasm_bulk table_copy(struct bv_wasm_table *to, struct bv_wasm_table *from,
+                                    union bv_wasm_cell *x, int64_t *left)
 {
     if (!inside(x[0].u32, x[2].u32, to->count) || !inside(x[1].u32, x[2].u32, from->count)) {
         return BV_WASM_BULK_TABLE;
@@ -86,7 +91,8 @@ static enum bv_wasm_bulk table_copy(struct bv_wasm_table *to, struct bv_wasm_tab
     bool from_end = to == from && x[0].u32 > x[1].u32;
     uint32_t part = take(&x[2], PART_ELEMENTS, 8, left), skipped = from_end ? x[2].u32 : 0;
     if (part) {
-        memmove(to->elements + x[0].u32 + skipped, from->elements + x[1].u32 + skipped, part * sizeof(*to->elements));
+        memmove(to->elements + x[0].u32 + skipped, from->elements + x[1].u32 + skipped,
+                part * sizeof(*to->elements));
     }
     if (!from_end) {
         x[0].u32 += part;
@@ -95,7 +101,8 @@ static enum bv_wasm_bulk table_copy(struct bv_wasm_table *to, struct bv_wasm_tab
     return more(&x[2]);
 }
 
-static enum bv_wasm_bulk table_fill(struct bv_wasm_table *table, union bv_wasm_cell *x, int64_t *left)
+static enum bv_wasm_bulk table_fill(struct bv_wasm_table *table, union bv_wasm_cell *x,
+                                    int64_t *left)
 {
     if (!inside(x[0].u32, x[2].u32, table->count)) {
         return BV_WASM_BULK_TABLE;
@@ -108,11 +115,13 @@ static enum bv_wasm_bulk table_fill(struct bv_wasm_table *table, union bv_wasm_c
     return more(&x[2]);
 }
 
-static enum bv_wasm_bulk table_init(struct bv_wasm_instance *instance, uint32_t table_index, uint32_t segment, union bv_wasm_cell *x, int64_t *left)
+static enum bv_wasm_bulk table_init(struct bv_wasm_instance *instance, uint32_t table_index,
+                                    uint32_t segment, union bv_wasm_cell *x, int64_t *left)
 {
     struct bv_wasm_table *table = instance->tables[table_index];
     const struct bv_wasm_elem *elem = &instance->module->elems[segment];
-    if (!inside(x[0].u32, x[2].u32, table->count) || !inside(x[1].u32, x[2].u32, instance->elem_dropped[segment] ? 0 : elem->count)) {
+    if (!inside(x[0].u32, x[2].u32, table->count) ||
+        !inside(x[1].u32, x[2].u32, instance->elem_dropped[segment] ? 0 : elem->count)) {
         return BV_WASM_BULK_TABLE;
     }
     uint32_t part = take(&x[2], PART_ELEMENTS, 8, left);
@@ -126,14 +135,17 @@ static enum bv_wasm_bulk table_init(struct bv_wasm_instance *instance, uint32_t 
     return more(&x[2]);
 }
 
-enum bv_wasm_bulk bv_wasm_bulk_step(struct bv_wasm_instance *instance, const union bv_wasm_unit *pc, union bv_wasm_cell *operands, int64_t *left)
+enum bv_wasm_bulk bv_wasm_bulk_step(struct bv_wasm_instance *instance, const union bv_wasm_unit *pc,
+                                    union bv_wasm_cell *operands, int64_t *left)
 {
     uint32_t low = pc[1].low, high = pc[1].high;
     switch (pc->op) {
-    case BV_WASM_CODE_MEMORY_COPY: return memory_copy(instance->memories[low], instance->memories[high], operands, left);
+    case BV_WASM_CODE_MEMORY_COPY:
+        return memory_copy(instance->memories[low], instance->memories[high], operands, left);
     case BV_WASM_CODE_MEMORY_FILL: return memory_fill(instance->memories[low], operands, left);
     case BV_WASM_CODE_MEMORY_INIT: return memory_init(instance, low, high, operands, left);
-    case BV_WASM_CODE_TABLE_COPY: return table_copy(instance->tables[low], instance->tables[high], operands, left);
+    case BV_WASM_CODE_TABLE_COPY:
+        return table_copy(instance->tables[low], instance->tables[high], operands, left);
     case BV_WASM_CODE_TABLE_FILL: return table_fill(instance->tables[low], operands, left);
     case BV_WASM_CODE_TABLE_INIT: return table_init(instance, low, high, operands, left);
     default: BV_UNREACHABLE();

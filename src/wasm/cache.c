@@ -73,13 +73,16 @@ void bv_wasm_cache_free(struct bv_wasm_cache *cache)
 
 static bool same_options(const struct bv_wasm_options *a, const struct bv_wasm_options *b)
 {
-    return a->canonical_nans == b->canonical_nans && a->count_each == b->count_each && a->only_2_0 == b->only_2_0;
+    return a->canonical_nans == b->canonical_nans && a->count_each == b->count_each &&
+           a->only_2_0 == b->only_2_0;
 }
 
-static struct bv_wasm_module *find(struct bv_wasm_cache *cache, const uint8_t digest[32], const struct bv_wasm_options *options)
+static struct bv_wasm_module *find(struct bv_wasm_cache *cache, const uint8_t digest[32],
+                                   const struct bv_wasm_options *options)
 {
     for (struct entry *entry = cache->newest; entry; entry = entry->older) {
-        if (memcmp(entry->digest, digest, sizeof(entry->digest)) == 0 && same_options(&entry->module->options, options)) {
+        if (memcmp(entry->digest, digest, sizeof(entry->digest)) == 0 &&
+            same_options(&entry->module->options, options)) {
             detach(cache, entry);
             attach(cache, entry);
             return bv_wasm_module_ref(entry->module);
@@ -88,7 +91,8 @@ static struct bv_wasm_module *find(struct bv_wasm_cache *cache, const uint8_t di
     return NULL;
 }
 
-static void keep(struct bv_wasm_cache *cache, const uint8_t digest[32], struct bv_wasm_module *module)
+static void keep(struct bv_wasm_cache *cache, const uint8_t digest[32],
+                 struct bv_wasm_module *module)
 {
     uint64_t bytes = bv_wasm_module_bytes(module);
     struct bv_wasm_module *present = find(cache, digest, &module->options);
@@ -100,7 +104,8 @@ static void keep(struct bv_wasm_cache *cache, const uint8_t digest[32], struct b
     if (!entry) {
         return; /* a miss the next time */
     }
-    while (cache->oldest && (cache->modules >= cache->max_modules || cache->bytes + bytes > cache->max_bytes)) {
+    while (cache->oldest &&
+           (cache->modules >= cache->max_modules || cache->bytes + bytes > cache->max_bytes)) {
         evict(cache, cache->oldest);
     }
     entry->module = bv_wasm_module_ref(module);
@@ -110,11 +115,14 @@ static void keep(struct bv_wasm_cache *cache, const uint8_t digest[32], struct b
     cache->bytes += bytes;
 }
 
-enum bv_wasm_status bv_wasm_cache_compile(struct bv_wasm_cache *cache, const uint8_t digest[32], const void *bytes, size_t size,
-                                          const struct bv_wasm_options *options, uint64_t max_bytes, struct bv_wasm_module **ret_module,
+enum bv_wasm_status bv_wasm_cache_compile(struct bv_wasm_cache *cache, const uint8_t digest[32],
+                                          const void *bytes, size_t size,
+                                          const struct bv_wasm_options *options, uint64_t max_bytes,
+                                          struct bv_wasm_module **ret_module,
                                           struct bv_wasm_error *error)
 {
-    const struct bv_wasm_options wanted = options ? *options : (struct bv_wasm_options){ .canonical_nans = true };
+    const struct bv_wasm_options wanted =
+        options ? *options : (struct bv_wasm_options){ .canonical_nans = true };
     (void)pthread_mutex_lock(&cache->lock);
     struct bv_wasm_module *module = find(cache, digest, &wanted);
     (void)pthread_mutex_unlock(&cache->lock);
@@ -122,8 +130,10 @@ enum bv_wasm_status bv_wasm_cache_compile(struct bv_wasm_cache *cache, const uin
         *ret_module = module;
         return BV_WASM_OK;
     }
-    bv_wasm_module_free(module); /* too large for this caller: the compile below says so in its own words */
-    enum bv_wasm_status status = bv_wasm_compile(bytes, size, &wanted, max_bytes, ret_module, error);
+    bv_wasm_module_free(
+        module); /* too large for this caller: the compile below says so in its own words */
+    enum bv_wasm_status status =
+        bv_wasm_compile(bytes, size, &wanted, max_bytes, ret_module, error);
     if (status == BV_WASM_OK) {
         (void)pthread_mutex_lock(&cache->lock);
         keep(cache, digest, *ret_module);

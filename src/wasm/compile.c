@@ -13,8 +13,9 @@
 #define SPARE_STEPS    (UINT64_C(1) << 24)
 
 static const struct bv_wasm_opcode opcodes[256] = {
-#define BV_OPCODE(byte, name, shape_, operand_, result_, alignment_, code_)                                                    \
-    [byte] = { BV_WASM_SHAPE_##shape_, BV_WASM_##operand_, BV_WASM_##result_, (alignment_), BV_WASM_CODE_##code_ },
+#define BV_OPCODE(byte, name, shape_, operand_, result_, alignment_, code_)                        \
+    [byte] = { BV_WASM_SHAPE_##shape_, BV_WASM_##operand_, BV_WASM_##result_, (alignment_),        \
+               BV_WASM_CODE_##code_ },
 #define BV_PREFIXED(second, name, shape, operand, result, alignment, code)
 #include "wasm/opcodes.def"
 #undef BV_OPCODE
@@ -23,8 +24,9 @@ static const struct bv_wasm_opcode opcodes[256] = {
 
 static const struct bv_wasm_opcode prefixed[] = {
 #define BV_OPCODE(byte, name, shape, operand, result, alignment, code)
-#define BV_PREFIXED(second, name, shape_, operand_, result_, alignment_, code_)                                                \
-    [second] = { BV_WASM_SHAPE_##shape_, BV_WASM_##operand_, BV_WASM_##result_, (alignment_), BV_WASM_CODE_##code_ },
+#define BV_PREFIXED(second, name, shape_, operand_, result_, alignment_, code_)                    \
+    [second] = { BV_WASM_SHAPE_##shape_, BV_WASM_##operand_, BV_WASM_##result_, (alignment_),      \
+                 BV_WASM_CODE_##code_ },
 #include "wasm/opcodes.def"
 #undef BV_OPCODE
 #undef BV_PREFIXED
@@ -32,14 +34,17 @@ static const struct bv_wasm_opcode prefixed[] = {
 
 bool bv_wasm_is_opcode(uint8_t byte)
 {
-    bool control = byte <= 0x05 || (byte >= 0x0b && byte <= 0x13) || (byte >= 0x1a && byte <= 0x1c) || (byte >= 0x20 && byte <= 0x26);
-    bool other = (byte >= 0x3f && byte <= 0x44) || (byte >= 0xd0 && byte <= 0xd2) || byte == 0xfc || byte == 0xfd;
+    bool control = byte <= 0x05 || (byte >= 0x0b && byte <= 0x13) ||
+                   (byte >= 0x1a && byte <= 0x1c) || (byte >= 0x20 && byte <= 0x26);
+    bool other = (byte >= 0x3f && byte <= 0x44) || (byte >= 0xd0 && byte <= 0xd2) || byte == 0xfc ||
+                 byte == 0xfd;
     return control || other || opcodes[byte].shape != BV_WASM_SHAPE_NONE;
 }
 
 /* ---- numeric instructions ---- */
 
-static bool emit_unary(struct bv_wasm_compiler *c, const struct bv_wasm_opcode *opcode, uint32_t code)
+static bool emit_unary(struct bv_wasm_compiler *c, const struct bv_wasm_opcode *opcode,
+                       uint32_t code)
 {
     struct bv_wasm_entry x;
     if (!bv_wasm_pop(c, opcode->operand, &x)) {
@@ -58,7 +63,8 @@ static bool emit_unary(struct bv_wasm_compiler *c, const struct bv_wasm_opcode *
 }
 
 /* Slot b with a constant, in the form `code`. */
-static void emit_constant(struct bv_wasm_compiler *c, struct bv_wasm_entry *x, uint64_t constant, uint32_t code, bool traps)
+static void emit_constant(struct bv_wasm_compiler *c, struct bv_wasm_entry *x, uint64_t constant,
+                          uint32_t code, bool traps)
 {
     uint16_t b = bv_wasm_in(c, bv_wasm_slot_of(c, x), 1, 0), a = bv_wasm_out(c, c->height, 1);
     union bv_wasm_unit *unit = bv_wasm_emit(c, (enum bv_wasm_code)code, 2);
@@ -72,7 +78,8 @@ static void emit_constant(struct bv_wasm_compiler *c, struct bv_wasm_entry *x, u
 }
 
 /* A local plus a constant is not computed before it is known what for. */
-static bool push_sum(struct bv_wasm_compiler *c, uint32_t code, const struct bv_wasm_entry *x, const struct bv_wasm_entry *y)
+static bool push_sum(struct bv_wasm_compiler *c, uint32_t code, const struct bv_wasm_entry *x,
+                     const struct bv_wasm_entry *y)
 {
     bool sum = code == BV_WASM_CODE_I32_ADD_RR;
     if (!c->fuse || (!sum && code != BV_WASM_CODE_I32_SUB_RR)) {
@@ -82,7 +89,8 @@ static bool push_sum(struct bv_wasm_compiler *c, uint32_t code, const struct bv_
     if (!bv_wasm_is_lazy(local) || constant->place != BV_WASM_IS_CONST || (!sum && local != x)) {
         return false;
     }
-    uint32_t added = (uint32_t)constant->bits, before = local->place == BV_WASM_IN_SUM ? (uint32_t)(local->bits >> 32) : 0;
+    uint32_t added = (uint32_t)constant->bits,
+             before = local->place == BV_WASM_IN_SUM ? (uint32_t)(local->bits >> 32) : 0;
     added = before + (sum ? added : -added);
     c->local_uses[(uint32_t)local->bits]++;
     bv_wasm_push(c, BV_WASM_I32, BV_WASM_IN_SUM, (uint32_t)local->bits | (uint64_t)added << 32);
@@ -90,11 +98,13 @@ static bool push_sum(struct bv_wasm_compiler *c, uint32_t code, const struct bv_
 }
 
 /* A sum with what the operation before shifted or multiplied: one operation. */
-static bool fuse_sum(struct bv_wasm_compiler *c, uint32_t code, struct bv_wasm_entry *x, struct bv_wasm_entry *y)
+static bool fuse_sum(struct bv_wasm_compiler *c, uint32_t code, struct bv_wasm_entry *x,
+                     struct bv_wasm_entry *y)
 {
     bool first = bv_wasm_made_by_last(c, x);
     struct bv_wasm_entry *made = first ? x : y, *other = first ? y : x;
-    if ((other->place != BV_WASM_IN_SLOT && other->place != BV_WASM_IN_LOCAL) || !bv_wasm_made_by_last(c, made)) {
+    if ((other->place != BV_WASM_IN_SLOT && other->place != BV_WASM_IN_LOCAL) ||
+        !bv_wasm_made_by_last(c, made)) {
         return false;
     }
     union bv_wasm_unit *unit = &c->module->code[c->last], before = *unit;
@@ -105,9 +115,12 @@ static bool fuse_sum(struct bv_wasm_compiler *c, uint32_t code, struct bv_wasm_e
         fused = BV_WASM_CODE_I32_ADD_SHL;
         before.c = before.b;
         before.b = (uint16_t)bv_wasm_slot_of(c, other);
-    } else if (before.op == BV_WASM_CODE_F64_MUL_RR && (code == BV_WASM_CODE_F64_ADD_RR || code == BV_WASM_CODE_F64_SUB_RR)) {
+    } else if (before.op == BV_WASM_CODE_F64_MUL_RR &&
+               (code == BV_WASM_CODE_F64_ADD_RR || code == BV_WASM_CODE_F64_SUB_RR)) {
         constant = bv_wasm_slot_of(c, other);
-        fused = code == BV_WASM_CODE_F64_ADD_RR ? BV_WASM_CODE_F64_MUL_ADD : first ? BV_WASM_CODE_F64_MUL_SUB : BV_WASM_CODE_F64_SUB_MUL;
+        fused = code == BV_WASM_CODE_F64_ADD_RR ? BV_WASM_CODE_F64_MUL_ADD
+                : first                         ? BV_WASM_CODE_F64_MUL_SUB
+                                                : BV_WASM_CODE_F64_SUB_MUL;
     } else {
         return false;
     }
@@ -123,7 +136,8 @@ static bool fuse_sum(struct bv_wasm_compiler *c, uint32_t code, struct bv_wasm_e
 static bool emit_binary(struct bv_wasm_compiler *c, const struct bv_wasm_opcode *opcode)
 {
     struct bv_wasm_entry x, y;
-    bool is_float = opcode->shape == BV_WASM_SHAPE_FLOAT_BINARY, traps = opcode->shape == BV_WASM_SHAPE_DIVIDE;
+    bool is_float = opcode->shape == BV_WASM_SHAPE_FLOAT_BINARY,
+         traps = opcode->shape == BV_WASM_SHAPE_DIVIDE;
     uint32_t code = opcode->code + (is_float && !c->canonical ? 3u : 0u);
     if (!bv_wasm_pop(c, opcode->operand, &y) || !bv_wasm_pop(c, opcode->operand, &x)) {
         return false;
@@ -135,14 +149,16 @@ static bool emit_binary(struct bv_wasm_compiler *c, const struct bv_wasm_opcode 
         bv_wasm_push(c, opcode->result, BV_WASM_IN_SLOT, 0);
         return true;
     }
-    if (opcode->shape == BV_WASM_SHAPE_COMMUTATIVE && x.place == BV_WASM_IS_CONST && y.place != BV_WASM_IS_CONST) {
+    if (opcode->shape == BV_WASM_SHAPE_COMMUTATIVE && x.place == BV_WASM_IS_CONST &&
+        y.place != BV_WASM_IS_CONST) {
         emit_constant(c, &y, x.bits, code + 1, traps);
     } else if (y.place == BV_WASM_IS_CONST) {
         emit_constant(c, &x, y.bits, code + 1, traps);
     } else if (is_float && x.place == BV_WASM_IS_CONST) {
         emit_constant(c, &y, x.bits, code + 2, traps);
     } else {
-        uint16_t b = bv_wasm_in(c, bv_wasm_slot_of(c, &x), 1, 0), second = bv_wasm_in(c, bv_wasm_slot_of(c, &y), 1, 1);
+        uint16_t b = bv_wasm_in(c, bv_wasm_slot_of(c, &x), 1, 0),
+                 second = bv_wasm_in(c, bv_wasm_slot_of(c, &y), 1, 1);
         uint16_t a = bv_wasm_out(c, c->height, 1);
         union bv_wasm_unit *unit = bv_wasm_emit(c, (enum bv_wasm_code)code, 1);
         unit->a = a;
@@ -165,7 +181,8 @@ static bool emit_eqz(struct bv_wasm_compiler *c, const struct bv_wasm_opcode *op
         return false;
     }
     union bv_wasm_unit *unit = bv_wasm_made_by_last(c, &x) ? &c->module->code[c->last] : NULL;
-    if (unit && opcode->operand == BV_WASM_I32 && unit->op >= BV_WASM_CODE_I32_EQ_RR && unit->op <= BV_WASM_CODE_F64_NGE_RI) {
+    if (unit && opcode->operand == BV_WASM_I32 && unit->op >= BV_WASM_CODE_I32_EQ_RR &&
+        unit->op <= BV_WASM_CODE_F64_NGE_RI) {
         unit->op = (uint16_t)(BV_WASM_CODE_I32_EQ_RR + ((unit->op - BV_WASM_CODE_I32_EQ_RR) ^ 2));
     } else {
         emit_constant(c, &x, 0, opcode->code, false);
@@ -198,7 +215,8 @@ static bool compile_numeric(struct bv_wasm_compiler *c, const struct bv_wasm_opc
     case BV_WASM_SHAPE_LOAD: return bv_wasm_compile_load(c, opcode);
     case BV_WASM_SHAPE_STORE: return bv_wasm_compile_store(c, opcode);
     case BV_WASM_SHAPE_EQZ: return emit_eqz(c, opcode);
-    case BV_WASM_SHAPE_FLOAT_UNARY: return emit_unary(c, opcode, opcode->code + (c->canonical ? 0u : 1u));
+    case BV_WASM_SHAPE_FLOAT_UNARY:
+        return emit_unary(c, opcode, opcode->code + (c->canonical ? 0u : 1u));
     case BV_WASM_SHAPE_UNARY:
     case BV_WASM_SHAPE_TRUNCATE: return emit_unary(c, opcode, opcode->code);
     case BV_WASM_SHAPE_COMPARE:
@@ -257,15 +275,16 @@ static bool read_select_type(struct bv_wasm_compiler *c, uint8_t *ret_type)
     if (!bv_wasm_read_byte(c->reader, ret_type)) {
         return false;
     }
-    return bv_wasm_is_value_type(*ret_type) || bv_wasm_fail(c->reader, BV_WASM_MALFORMED, at, "malformed value type");
+    return bv_wasm_is_value_type(*ret_type) ||
+           bv_wasm_fail(c->reader, BV_WASM_MALFORMED, at, "malformed value type");
 }
 
 static bool compile_select(struct bv_wasm_compiler *c, bool typed)
 {
     struct bv_wasm_entry condition, x, y;
     uint8_t type = BV_WASM_UNKNOWN;
-    if ((typed && !read_select_type(c, &type)) || !bv_wasm_pop(c, BV_WASM_I32, &condition) || !bv_wasm_pop(c, type, &y) ||
-        !bv_wasm_pop(c, type == BV_WASM_UNKNOWN ? y.type : type, &x)) {
+    if ((typed && !read_select_type(c, &type)) || !bv_wasm_pop(c, BV_WASM_I32, &condition) ||
+        !bv_wasm_pop(c, type, &y) || !bv_wasm_pop(c, type == BV_WASM_UNKNOWN ? y.type : type, &x)) {
         return false;
     }
     if (!typed) {
@@ -276,9 +295,11 @@ static bool compile_select(struct bv_wasm_compiler *c, bool typed)
     }
     uint32_t cells = bv_wasm_cells_of(type);
     uint16_t slot = bv_wasm_in(c, bv_wasm_slot_of(c, &condition), 1, 2);
-    uint16_t second = bv_wasm_in(c, bv_wasm_slot_of(c, &y), cells, 1), first = bv_wasm_in(c, bv_wasm_slot_of(c, &x), cells, 0);
+    uint16_t second = bv_wasm_in(c, bv_wasm_slot_of(c, &y), cells, 1),
+             first = bv_wasm_in(c, bv_wasm_slot_of(c, &x), cells, 0);
     uint16_t a = bv_wasm_out(c, c->height, cells);
-    union bv_wasm_unit *unit = bv_wasm_emit(c, cells == 2 ? BV_WASM_CODE_SELECT2 : BV_WASM_CODE_SELECT, 2);
+    union bv_wasm_unit *unit =
+        bv_wasm_emit(c, cells == 2 ? BV_WASM_CODE_SELECT2 : BV_WASM_CODE_SELECT, 2);
     unit->a = a;
     unit->b = first;
     unit->c = second;
@@ -296,7 +317,8 @@ static bool compile_prefixed(struct bv_wasm_compiler *c)
     if (!bv_wasm_read_u32(c->reader, &second)) {
         return false;
     }
-    return second < BV_COUNT(prefixed) ? compile_numeric(c, &prefixed[second]) : bv_wasm_compile_bulk(c, second);
+    return second < BV_COUNT(prefixed) ? compile_numeric(c, &prefixed[second])
+                                       : bv_wasm_compile_bulk(c, second);
 }
 
 static bool compile_unreachable(struct bv_wasm_compiler *c)
@@ -322,7 +344,9 @@ static bool compile_instruction(struct bv_wasm_compiler *c, uint8_t opcode)
     switch (opcode) {
     case 0x00: return compile_unreachable(c);
     case 0x01: return true;
-    case 0x02: case 0x03: case 0x04: return bv_wasm_compile_block(c, opcode);
+    case 0x02:
+    case 0x03:
+    case 0x04: return bv_wasm_compile_block(c, opcode);
     case 0x05: return bv_wasm_compile_else(c);
     case 0x0b: return bv_wasm_compile_end(c);
     case 0x0c: return bv_wasm_compile_br(c);
@@ -331,15 +355,27 @@ static bool compile_instruction(struct bv_wasm_compiler *c, uint8_t opcode)
     case 0x0f: return bv_wasm_compile_return(c);
     case 0x10: return bv_wasm_compile_call(c, false);
     case 0x11: return bv_wasm_compile_call_indirect(c, false);
-    case 0x12: case 0x13: return compile_tail_call(c, opcode);
+    case 0x12:
+    case 0x13: return compile_tail_call(c, opcode);
     case 0x1a: return bv_wasm_pop(c, BV_WASM_UNKNOWN, &dropped);
-    case 0x1b: case 0x1c: return compile_select(c, opcode == 0x1c);
-    case 0x20: case 0x21: case 0x22: return bv_wasm_compile_local(c, opcode);
-    case 0x23: case 0x24: return bv_wasm_compile_global(c, opcode);
-    case 0x25: case 0x26: return bv_wasm_compile_table(c, opcode);
-    case 0x3f: case 0x40: return bv_wasm_compile_memory(c, opcode);
-    case 0x41: case 0x42: case 0x43: case 0x44: return compile_constant(c, opcode);
-    case 0xd0: case 0xd1: case 0xd2: return bv_wasm_compile_ref(c, opcode);
+    case 0x1b:
+    case 0x1c: return compile_select(c, opcode == 0x1c);
+    case 0x20:
+    case 0x21:
+    case 0x22: return bv_wasm_compile_local(c, opcode);
+    case 0x23:
+    case 0x24: return bv_wasm_compile_global(c, opcode);
+    case 0x25:
+    case 0x26: return bv_wasm_compile_table(c, opcode);
+    case 0x3f:
+    case 0x40: return bv_wasm_compile_memory(c, opcode);
+    case 0x41:
+    case 0x42:
+    case 0x43:
+    case 0x44: return compile_constant(c, opcode);
+    case 0xd0:
+    case 0xd1:
+    case 0xd2: return bv_wasm_compile_ref(c, opcode);
     case 0xfc: return compile_prefixed(c);
     case 0xfd: return bv_wasm_compile_vector(c);
     default: return compile_numeric(c, &opcodes[opcode]);
@@ -365,15 +401,18 @@ static bool compile_instructions(struct bv_wasm_compiler *c)
     while (c->block_count > 0) {
         uint8_t opcode;
         if (reader->at >= reader->end) {
-            return bv_wasm_fail(reader, BV_WASM_MALFORMED, reader->end, "unexpected end of section or function");
+            return bv_wasm_fail(reader, BV_WASM_MALFORMED, reader->end,
+                                "unexpected end of section or function");
         }
+        c->instruction = reader->at;
         opcode = *reader->at++;
         count_fuel(c, opcode);
         if (!compile_instruction(c, opcode) || reader->status != BV_WASM_OK || c->needs_wide) {
             return reader->status == BV_WASM_OK;
         }
     }
-    return reader->at == reader->end || bv_wasm_fail(reader, BV_WASM_MALFORMED, reader->at, "END opcode expected");
+    return reader->at == reader->end ||
+           bv_wasm_fail(reader, BV_WASM_MALFORMED, reader->at, "END opcode expected");
 }
 
 /* One attempt: narrow, or wide once the narrow one met a slot beyond 16 bits. */
@@ -416,7 +455,8 @@ static bool compile_function(struct bv_wasm_compiler *c, uint32_t index)
     function->param_cells = c->type->param_cells;
     function->result_cells = c->type->result_cells;
     function->zero_cells = c->frame_locals - c->type->param_cells;
-    uint32_t cells = c->height_max > function->result_cells ? c->height_max : function->result_cells;
+    uint32_t cells =
+        c->height_max > function->result_cells ? c->height_max : function->result_cells;
     function->frame_cells = cells;
     return true;
 }
@@ -448,8 +488,10 @@ static bool compile_body(struct bv_wasm_compiler *c, uint32_t index)
 static bool fit(struct bv_wasm_compiler *c, uint32_t count)
 {
     struct bv_wasm_module *module = c->module;
-    if (!bv_wasm_shrink(c->budget, &module->code, &module->code_capacity, module->code_units, sizeof(*module->code)) ||
-        !bv_wasm_shrink(c->budget, &module->marks, &module->mark_capacity, module->mark_count, sizeof(*module->marks))) {
+    if (!bv_wasm_shrink(c->budget, &module->code, &module->code_capacity, module->code_units,
+                        sizeof(*module->code)) ||
+        !bv_wasm_shrink(c->budget, &module->marks, &module->mark_capacity, module->mark_count,
+                        sizeof(*module->marks))) {
         return bv_wasm_fail_nomem(c->reader);
     }
     for (uint32_t i = 0; i < count; i++) {
@@ -461,8 +503,12 @@ static bool fit(struct bv_wasm_compiler *c, uint32_t count)
 bool bv_wasm_compile_bodies(struct bv_wasm_decoder *decoder, uint32_t count)
 {
     struct bv_wasm_compiler c = {
-        .decoder = decoder, .reader = &decoder->reader, .module = decoder->module, .budget = &decoder->module->budget,
-        .count_each = decoder->module->options.count_each, .canonical = decoder->module->options.canonical_nans,
+        .decoder = decoder,
+        .reader = &decoder->reader,
+        .module = decoder->module,
+        .budget = &decoder->module->budget,
+        .count_each = decoder->module->options.count_each,
+        .canonical = decoder->module->options.canonical_nans,
         .steps_left = SPARE_STEPS,
     };
     bool good = true;

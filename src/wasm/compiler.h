@@ -46,6 +46,7 @@ struct bv_wasm_compiler {
     struct bv_wasm_reader *reader;
     struct bv_wasm_module *module;
     struct bv_wasm_budget *budget;
+    const uint8_t *instruction;          /* where the one being translated begins */
     struct bv_wasm_entry *stack;
     struct bv_wasm_block *blocks;
     struct bv_wasm_local *locals;        /* all of them, or none where runs are searched */

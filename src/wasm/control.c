@@ -10,7 +10,9 @@
 #define IF   0x04
 #define ELSE 0x05
 
-static const uint8_t single_types[] = { BV_WASM_I32, BV_WASM_I64, BV_WASM_F32, BV_WASM_F64, BV_WASM_V128, BV_WASM_FUNCREF, BV_WASM_EXTERNREF };
+static const uint8_t single_types[] = { BV_WASM_I32,      BV_WASM_I64,  BV_WASM_F32,
+                                        BV_WASM_F64,      BV_WASM_V128, BV_WASM_FUNCREF,
+                                        BV_WASM_EXTERNREF };
 
 void bv_wasm_make_dead(struct bv_wasm_compiler *c)
 {
@@ -81,11 +83,13 @@ static bool read_label(struct bv_wasm_compiler *c, uint32_t *ret_depth)
     if (!bv_wasm_read_u32(c->reader, ret_depth)) {
         return false;
     }
-    return *ret_depth < c->block_count || bv_wasm_fail(c->reader, BV_WASM_INVALID, at, "unknown label");
+    return *ret_depth < c->block_count ||
+           bv_wasm_fail(c->reader, BV_WASM_INVALID, at, "unknown label");
 }
 
 /* Where the label wants its first value. */
-static bool in_place(const struct bv_wasm_compiler *c, const struct bv_wasm_block *block, uint32_t count)
+static bool in_place(const struct bv_wasm_compiler *c, const struct bv_wasm_block *block,
+                     uint32_t count)
 {
     return count == 0 || c->dead || c->stack[c->stack_count - count].slot == block->base;
 }
@@ -108,8 +112,10 @@ static void move_top(struct bv_wasm_compiler *c, const struct bv_wasm_block *blo
 #define COMPARE_FIRST BV_WASM_CODE_I32_EQ_RR
 #define BRANCH_FIRST  BV_WASM_CODE_BR_I32_EQ_RR
 #define GROUP         20 /* operations of one type */
-_Static_assert(BV_WASM_CODE_BR_F64_NGE_RI - BRANCH_FIRST == BV_WASM_CODE_F64_NGE_RI - COMPARE_FIRST, "one order");
-_Static_assert(BV_WASM_CODE_I64_EQ_RR - COMPARE_FIRST == GROUP && GROUP % 4 == 0, "negation is bit 1");
+_Static_assert(BV_WASM_CODE_BR_F64_NGE_RI - BRANCH_FIRST == BV_WASM_CODE_F64_NGE_RI - COMPARE_FIRST,
+               "one order");
+_Static_assert(BV_WASM_CODE_I64_EQ_RR - COMPARE_FIRST == GROUP && GROUP % 4 == 0,
+               "negation is bit 1");
 
 /* Jumps if the slot is not 0 or, without sense, if it is; what the operation before masked is not kept. */
 static uint32_t jump_if_set(struct bv_wasm_compiler *c, uint16_t slot, bool sense)
@@ -121,12 +127,15 @@ static uint32_t jump_if_set(struct bv_wasm_compiler *c, uint16_t slot, bool sens
             mask[1] = c->module->code[c->last + 1];
         }
     }
-    bool rr = mask[0].op == BV_WASM_CODE_I32_AND_RR, masked = (rr || mask[0].op == BV_WASM_CODE_I32_AND_RI) && mask[0].a == slot;
+    bool rr = mask[0].op == BV_WASM_CODE_I32_AND_RR,
+         masked = (rr || mask[0].op == BV_WASM_CODE_I32_AND_RI) && mask[0].a == slot;
     union bv_wasm_unit *unit;
     if (masked && slot >= c->frame_locals) { /* a local keeps its value */
         bv_wasm_take_back(c);
-        unit = bv_wasm_emit(c, rr ? (sense ? BV_WASM_CODE_BR_AND_NZ_RR : BV_WASM_CODE_BR_AND_Z_RR)
-                                  : (sense ? BV_WASM_CODE_BR_AND_NZ_RI : BV_WASM_CODE_BR_AND_Z_RI), 2);
+        unit = bv_wasm_emit(c,
+                            rr ? (sense ? BV_WASM_CODE_BR_AND_NZ_RR : BV_WASM_CODE_BR_AND_Z_RR)
+                               : (sense ? BV_WASM_CODE_BR_AND_NZ_RI : BV_WASM_CODE_BR_AND_Z_RI),
+                            2);
         unit->a = mask[0].b;
         if (rr) {
             unit->b = mask[0].c;
@@ -141,9 +150,11 @@ static uint32_t jump_if_set(struct bv_wasm_compiler *c, uint16_t slot, bool sens
 }
 
 /* The operation before adds a constant to what is compared: both become one. */
-static bool steps_operand(const struct bv_wasm_compiler *c, uint16_t slot, union bv_wasm_unit ret_step[2])
+static bool steps_operand(const struct bv_wasm_compiler *c, uint16_t slot,
+                          union bv_wasm_unit ret_step[2])
 {
-    if (c->last == BV_WASM_NONE || c->module->code[c->last].op != BV_WASM_CODE_I32_ADD_RI || c->module->code[c->last].a != slot) {
+    if (c->last == BV_WASM_NONE || c->module->code[c->last].op != BV_WASM_CODE_I32_ADD_RI ||
+        c->module->code[c->last].a != slot) {
         return false;
     }
     ret_step[0] = c->module->code[c->last];
@@ -169,7 +180,8 @@ static uint32_t fuse_compare(struct bv_wasm_compiler *c, bool sense)
     if (group == 0 && steps_operand(c, compare.b, step)) {
         bv_wasm_take_back(c);
         branch = (enum bv_wasm_code)(BV_WASM_CODE_ADD_BR_I32_EQ_RR + place);
-    } else if (constant == 0 && (branch == BV_WASM_CODE_BR_I32_EQ_RI || branch == BV_WASM_CODE_BR_I32_NE_RI)) {
+    } else if (constant == 0 &&
+               (branch == BV_WASM_CODE_BR_I32_EQ_RI || branch == BV_WASM_CODE_BR_I32_NE_RI)) {
         return jump_if_set(c, compare.b, branch == BV_WASM_CODE_BR_I32_NE_RI);
     }
     union bv_wasm_unit *unit = bv_wasm_emit(c, branch, bv_wasm_code_info[branch].units);
@@ -206,7 +218,8 @@ static uint32_t jump_if(struct bv_wasm_compiler *c, struct bv_wasm_entry *condit
     uint32_t site;
     if (!c->dead && steps_operand(c, a, step)) {
         bv_wasm_take_back(c);
-        union bv_wasm_unit *unit = bv_wasm_emit(c, sense ? BV_WASM_CODE_ADD_BR_I32_NE_RI : BV_WASM_CODE_ADD_BR_I32_EQ_RI, 3);
+        union bv_wasm_unit *unit = bv_wasm_emit(
+            c, sense ? BV_WASM_CODE_ADD_BR_I32_NE_RI : BV_WASM_CODE_ADD_BR_I32_EQ_RI, 3);
         unit->a = a;
         unit[2].low = (uint32_t)step[1].imm;
         unit[2].high = step[0].b;
@@ -267,7 +280,8 @@ static bool push_block(struct bv_wasm_compiler *c, const struct bv_wasm_block *b
         return bv_wasm_fail_limit(c->reader, c->reader->at, BV_WASM_LIMIT_NESTING);
     }
     if (c->block_count >= c->block_capacity &&
-        !bv_wasm_grow(c->budget, &c->blocks, &c->block_capacity, (uint64_t)c->block_count + 1, sizeof(*c->blocks))) {
+        !bv_wasm_grow(c->budget, &c->blocks, &c->block_capacity, (uint64_t)c->block_count + 1,
+                      sizeof(*c->blocks))) {
         return bv_wasm_fail_nomem(c->reader);
     }
     c->blocks[c->block_count++] = *block;
@@ -278,7 +292,10 @@ static bool push_block(struct bv_wasm_compiler *c, const struct bv_wasm_block *b
 bool bv_wasm_open_block(struct bv_wasm_compiler *c, uint8_t opcode)
 {
     const struct bv_wasm_functype *type = &c->type->type;
-    struct bv_wasm_block block = { .opcode = opcode, .results = type->results, .result_count = type->result_count, .base = c->height };
+    struct bv_wasm_block block = { .opcode = opcode,
+                                   .results = type->results,
+                                   .result_count = type->result_count,
+                                   .base = c->height };
     return push_block(c, &block);
 }
 
@@ -362,7 +379,8 @@ static void emit_return(struct bv_wasm_compiler *c)
         bv_wasm_emit(c, BV_WASM_CODE_RETURN1, 2)->a = a;
     } else {
         bv_wasm_settle_top(c, count);
-        union bv_wasm_unit *unit = bv_wasm_emit(c, cells ? BV_WASM_CODE_RETURN : BV_WASM_CODE_RETURN0, 2);
+        union bv_wasm_unit *unit =
+            bv_wasm_emit(c, cells ? BV_WASM_CODE_RETURN : BV_WASM_CODE_RETURN0, 2);
         unit->w = cells ? c->stack[c->stack_count - count].slot : 0;
     }
     if (c->reader->status == BV_WASM_OK) {
@@ -487,7 +505,8 @@ static bool emit_stubs(struct bv_wasm_compiler *c, const uint8_t *targets, uint3
     return true;
 }
 
-static bool compile_target(struct bv_wasm_compiler *c, uint32_t arity, bool first, uint32_t *ret_arity)
+static bool compile_target(struct bv_wasm_compiler *c, uint32_t arity, bool first,
+                           uint32_t *ret_arity)
 {
     uint32_t depth, count;
     const uint8_t *at = c->reader->at;
@@ -513,12 +532,14 @@ bool bv_wasm_compile_br_table(struct bv_wasm_compiler *c)
 {
     struct bv_wasm_entry index;
     uint32_t count, arity = 0;
-    if (!bv_wasm_read_count(c->reader, BV_WASM_LIMIT_BRANCH_TABLE, &count) || !bv_wasm_pop(c, BV_WASM_I32, &index)) {
+    if (!bv_wasm_read_count(c->reader, BV_WASM_LIMIT_BRANCH_TABLE, &count) ||
+        !bv_wasm_pop(c, BV_WASM_I32, &index)) {
         return false;
     }
     const uint8_t *targets = c->reader->at;
     uint16_t a = bv_wasm_in(c, bv_wasm_slot_of(c, &index), 1, 0);
-    for (uint32_t i = 0; i <= count; i++) { /* validated first: settling the values must come before the table */
+    for (uint32_t i = 0; i <= count;
+         i++) { /* validated first: settling the values must come before the table */
         if (!compile_target(c, arity, i == 0, &arity)) {
             return false;
         }

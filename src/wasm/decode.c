@@ -38,7 +38,8 @@ static bool read_value_type(struct bv_wasm_decoder *decoder, uint8_t *ret_type)
     if (!bv_wasm_read_byte(&decoder->reader, ret_type)) {
         return false;
     }
-    return bv_wasm_is_value_type(*ret_type) || bv_wasm_fail(&decoder->reader, BV_WASM_MALFORMED, at, "malformed value type");
+    return bv_wasm_is_value_type(*ret_type) ||
+           bv_wasm_fail(&decoder->reader, BV_WASM_MALFORMED, at, "malformed value type");
 }
 
 bool bv_wasm_decode_reftype(struct bv_wasm_decoder *decoder, uint8_t *ret_type)
@@ -47,11 +48,12 @@ bool bv_wasm_decode_reftype(struct bv_wasm_decoder *decoder, uint8_t *ret_type)
     if (!bv_wasm_read_byte(&decoder->reader, ret_type)) {
         return false;
     }
-    return bv_wasm_is_reference(*ret_type) || bv_wasm_fail(&decoder->reader, BV_WASM_MALFORMED, at, "malformed reference type");
+    return bv_wasm_is_reference(*ret_type) ||
+           bv_wasm_fail(&decoder->reader, BV_WASM_MALFORMED, at, "malformed reference type");
 }
 
-static bool read_types_of(struct bv_wasm_decoder *decoder, enum bv_wasm_limit limit, const uint8_t **ret_types, uint32_t *ret_count,
-                          uint32_t *ret_cells)
+static bool read_types_of(struct bv_wasm_decoder *decoder, enum bv_wasm_limit limit,
+                          const uint8_t **ret_types, uint32_t *ret_count, uint32_t *ret_cells)
 {
     uint32_t count, cells = 0;
     if (!bv_wasm_read_count(&decoder->reader, limit, &count)) {
@@ -94,10 +96,13 @@ static bool decode_types(struct bv_wasm_decoder *decoder)
         }
         if (form != 0x60) {
             return bv_wasm_fail(&decoder->reader, BV_WASM_MALFORMED, at,
-                                form & 0x80 ? "integer representation too long" : "malformed type form");
+                                form & 0x80 ? "integer representation too long"
+                                            : "malformed type form");
         }
-        if (!read_types_of(decoder, BV_WASM_LIMIT_PARAMS, &info->type.params, &info->type.param_count, &info->param_cells) ||
-            !read_types_of(decoder, BV_WASM_LIMIT_RESULTS, &info->type.results, &info->type.result_count, &info->result_cells)) {
+        if (!read_types_of(decoder, BV_WASM_LIMIT_PARAMS, &info->type.params,
+                           &info->type.param_count, &info->param_cells) ||
+            !read_types_of(decoder, BV_WASM_LIMIT_RESULTS, &info->type.results,
+                           &info->type.result_count, &info->result_cells)) {
             return false;
         }
     }
@@ -115,13 +120,16 @@ static bool read_limits(struct bv_wasm_decoder *decoder, struct bv_wasm_limits *
         return false;
     }
     if (flags > 1) {
-        return bv_wasm_fail(&decoder->reader, BV_WASM_MALFORMED, at, flags & 0x80 ? "integer representation too long" : "integer too large");
+        return bv_wasm_fail(&decoder->reader, BV_WASM_MALFORMED, at,
+                            flags & 0x80 ? "integer representation too long" : "integer too large");
     }
-    if (!bv_wasm_read_u32(&decoder->reader, &min) || (flags && !bv_wasm_read_u32(&decoder->reader, &max))) {
+    if (!bv_wasm_read_u32(&decoder->reader, &min) ||
+        (flags && !bv_wasm_read_u32(&decoder->reader, &max))) {
         return false;
     }
     if (flags && min > max) {
-        return bv_wasm_fail(&decoder->reader, BV_WASM_INVALID, at, "size minimum must not be greater than maximum");
+        return bv_wasm_fail(&decoder->reader, BV_WASM_INVALID, at,
+                            "size minimum must not be greater than maximum");
     }
     *ret_limits = (struct bv_wasm_limits){ .min = min, .max = max, .has_max = flags != 0 };
     return true;
@@ -129,7 +137,8 @@ static bool read_limits(struct bv_wasm_decoder *decoder, struct bv_wasm_limits *
 
 static bool read_table_type(struct bv_wasm_decoder *decoder, struct bv_wasm_table_type *ret_type)
 {
-    return bv_wasm_decode_reftype(decoder, &ret_type->type) && read_limits(decoder, &ret_type->limits);
+    return bv_wasm_decode_reftype(decoder, &ret_type->type) &&
+           read_limits(decoder, &ret_type->limits);
 }
 
 static bool read_memory_type(struct bv_wasm_decoder *decoder, struct bv_wasm_limits *ret_pages)
@@ -138,8 +147,10 @@ static bool read_memory_type(struct bv_wasm_decoder *decoder, struct bv_wasm_lim
     if (!read_limits(decoder, ret_pages)) {
         return false;
     }
-    if (ret_pages->min > BV_WASM_MAX_MEMORY_PAGES || (ret_pages->has_max && ret_pages->max > BV_WASM_MAX_MEMORY_PAGES)) {
-        return bv_wasm_fail(&decoder->reader, BV_WASM_INVALID, at, "memory size must be at most 65536 pages (4GiB)");
+    if (ret_pages->min > BV_WASM_MAX_MEMORY_PAGES ||
+        (ret_pages->has_max && ret_pages->max > BV_WASM_MAX_MEMORY_PAGES)) {
+        return bv_wasm_fail(&decoder->reader, BV_WASM_INVALID, at,
+                            "memory size must be at most 65536 pages (4GiB)");
     }
     return true;
 }
@@ -155,7 +166,8 @@ static bool read_global_type(struct bv_wasm_decoder *decoder, struct bv_wasm_glo
         return false;
     }
     ret_type->is_mutable = is_mutable == 1;
-    return is_mutable <= 1 || bv_wasm_fail(&decoder->reader, BV_WASM_MALFORMED, at, "malformed mutability");
+    return is_mutable <= 1 ||
+           bv_wasm_fail(&decoder->reader, BV_WASM_MALFORMED, at, "malformed mutability");
 }
 
 static bool read_type_index(struct bv_wasm_decoder *decoder, uint32_t *ret_index)
@@ -164,11 +176,13 @@ static bool read_type_index(struct bv_wasm_decoder *decoder, uint32_t *ret_index
     if (!bv_wasm_read_u32(&decoder->reader, ret_index)) {
         return false;
     }
-    return *ret_index < decoder->module->type_count || bv_wasm_fail_index(&decoder->reader, at, "type", *ret_index);
+    return *ret_index < decoder->module->type_count ||
+           bv_wasm_fail_index(&decoder->reader, at, "type", *ret_index);
 }
 
 /* Makes room for `more` elements behind *count of an array that imports and a section share. */
-static bool extend(struct bv_wasm_decoder *decoder, void *array, uint32_t count, uint32_t more, enum bv_wasm_limit limit, size_t element_bytes)
+static bool extend(struct bv_wasm_decoder *decoder, void *array, uint32_t count, uint32_t more,
+                   enum bv_wasm_limit limit, size_t element_bytes)
 {
     struct bv_wasm_module *module = decoder->module;
     uint64_t total = (uint64_t)count + more;
@@ -201,8 +215,12 @@ static bool decode_import(struct bv_wasm_decoder *decoder, struct bv_wasm_import
     switch (import->kind) {
     case BV_WASM_FUNC: module->imported_functions++; return read_type_index(decoder, &import->type);
     case BV_WASM_TABLE: module->imported_tables++; return read_table_type(decoder, &import->table);
-    case BV_WASM_MEMORY: module->imported_memories++; return read_memory_type(decoder, &import->memory);
-    case BV_WASM_GLOBAL: module->imported_globals++; return read_global_type(decoder, &import->global);
+    case BV_WASM_MEMORY:
+        module->imported_memories++;
+        return read_memory_type(decoder, &import->memory);
+    case BV_WASM_GLOBAL:
+        module->imported_globals++;
+        return read_global_type(decoder, &import->global);
     default: return bv_wasm_fail(&decoder->reader, BV_WASM_MALFORMED, at, "malformed import kind");
     }
 }
@@ -211,10 +229,14 @@ static bool decode_import(struct bv_wasm_decoder *decoder, struct bv_wasm_import
 static bool open_index_spaces(struct bv_wasm_decoder *decoder)
 {
     struct bv_wasm_module *module = decoder->module;
-    if (!extend(decoder, &module->function_types, 0, module->imported_functions, BV_WASM_LIMIT_FUNCTIONS, sizeof(uint32_t)) ||
-        !extend(decoder, &module->tables, 0, module->imported_tables, BV_WASM_LIMIT_TABLES, sizeof(*module->tables)) ||
-        !extend(decoder, &module->memories, 0, module->imported_memories, BV_WASM_LIMIT_MEMORIES, sizeof(*module->memories)) ||
-        !extend(decoder, &module->globals, 0, module->imported_globals, BV_WASM_LIMIT_GLOBALS, sizeof(*module->globals))) {
+    if (!extend(decoder, &module->function_types, 0, module->imported_functions,
+                BV_WASM_LIMIT_FUNCTIONS, sizeof(uint32_t)) ||
+        !extend(decoder, &module->tables, 0, module->imported_tables, BV_WASM_LIMIT_TABLES,
+                sizeof(*module->tables)) ||
+        !extend(decoder, &module->memories, 0, module->imported_memories, BV_WASM_LIMIT_MEMORIES,
+                sizeof(*module->memories)) ||
+        !extend(decoder, &module->globals, 0, module->imported_globals, BV_WASM_LIMIT_GLOBALS,
+                sizeof(*module->globals))) {
         return false;
     }
     for (uint32_t i = 0; i < module->import_count; i++) {
@@ -261,7 +283,8 @@ static bool decode_functions(struct bv_wasm_decoder *decoder)
     struct bv_wasm_module *module = decoder->module;
     uint32_t count;
     if (!bv_wasm_read_count(&decoder->reader, BV_WASM_LIMIT_FUNCTIONS, &count) ||
-        !extend(decoder, &module->function_types, module->function_count, count, BV_WASM_LIMIT_FUNCTIONS, sizeof(uint32_t))) {
+        !extend(decoder, &module->function_types, module->function_count, count,
+                BV_WASM_LIMIT_FUNCTIONS, sizeof(uint32_t))) {
         return false;
     }
     for (uint32_t i = 0; i < count; i++) {
@@ -280,7 +303,8 @@ static bool decode_tables(struct bv_wasm_decoder *decoder)
     struct bv_wasm_module *module = decoder->module;
     uint32_t count;
     if (!bv_wasm_read_count(&decoder->reader, BV_WASM_LIMIT_TABLES, &count) ||
-        !extend(decoder, &module->tables, module->table_count, count, BV_WASM_LIMIT_TABLES, sizeof(*module->tables))) {
+        !extend(decoder, &module->tables, module->table_count, count, BV_WASM_LIMIT_TABLES,
+                sizeof(*module->tables))) {
         return false;
     }
     for (uint32_t i = 0; i < count; i++) {
@@ -302,7 +326,8 @@ static bool decode_memories(struct bv_wasm_decoder *decoder)
     const uint8_t *at = decoder->reader.at;
     uint32_t count;
     if (!bv_wasm_read_count(&decoder->reader, BV_WASM_LIMIT_MEMORIES, &count) ||
-        !extend(decoder, &module->memories, module->memory_count, count, BV_WASM_LIMIT_MEMORIES, sizeof(*module->memories))) {
+        !extend(decoder, &module->memories, module->memory_count, count, BV_WASM_LIMIT_MEMORIES,
+                sizeof(*module->memories))) {
         return false;
     }
     for (uint32_t i = 0; i < count; i++) {
@@ -318,12 +343,14 @@ static bool decode_globals(struct bv_wasm_decoder *decoder)
     struct bv_wasm_module *module = decoder->module;
     uint32_t count;
     if (!bv_wasm_read_count(&decoder->reader, BV_WASM_LIMIT_GLOBALS, &count) ||
-        !extend(decoder, &module->globals, module->global_count, count, BV_WASM_LIMIT_GLOBALS, sizeof(*module->globals))) {
+        !extend(decoder, &module->globals, module->global_count, count, BV_WASM_LIMIT_GLOBALS,
+                sizeof(*module->globals))) {
         return false;
     }
     for (uint32_t i = 0; i < count; i++) {
         struct bv_wasm_global_def *global = &module->globals[module->global_count];
-        if (!read_global_type(decoder, &global->type) || !bv_wasm_decode_init(decoder, global->type.type, &global->init)) {
+        if (!read_global_type(decoder, &global->type) ||
+            !bv_wasm_decode_init(decoder, global->type.type, &global->init)) {
             return false;
         }
         module->global_count++; /* only now: its own expression must not name it */
@@ -341,9 +368,14 @@ static bool decode_export(struct bv_wasm_decoder *decoder, struct bv_wasm_export
     if (!bv_wasm_read_byte(&decoder->reader, &export->kind)) {
         return false;
     }
-    const struct { const char *what; uint32_t count; } spaces[] = {
-        { "function", module->function_count }, { "table", module->table_count },
-        { "memory", module->memory_count }, { "global", module->global_count },
+    const struct {
+        const char *what;
+        uint32_t count;
+    } spaces[] = {
+        { "function", module->function_count },
+        { "table", module->table_count },
+        { "memory", module->memory_count },
+        { "global", module->global_count },
     };
     if (export->kind >= BV_COUNT(spaces)) {
         return bv_wasm_fail(&decoder->reader, BV_WASM_MALFORMED, at, "malformed export kind");
@@ -367,7 +399,8 @@ static bool decode_exports(struct bv_wasm_decoder *decoder)
         return false;
     }
     module->exports = bv_wasm_arena_alloc(&module->arena, count, sizeof(*module->exports));
-    module->export_order = bv_wasm_arena_alloc(&module->arena, count, sizeof(*module->export_order));
+    module->export_order =
+        bv_wasm_arena_alloc(&module->arena, count, sizeof(*module->export_order));
     if (!module->exports || !module->export_order) {
         return nomem(decoder);
     }
@@ -377,7 +410,8 @@ static bool decode_exports(struct bv_wasm_decoder *decoder)
         }
     }
     module->export_count = count;
-    return bv_wasm_order_exports(module) || bv_wasm_fail(&decoder->reader, BV_WASM_INVALID, at, "duplicate export name");
+    return bv_wasm_order_exports(module) ||
+           bv_wasm_fail(&decoder->reader, BV_WASM_INVALID, at, "duplicate export name");
 }
 
 static bool decode_start(struct bv_wasm_decoder *decoder)
@@ -390,8 +424,10 @@ static bool decode_start(struct bv_wasm_decoder *decoder)
     if (module->start >= module->function_count) {
         return bv_wasm_fail_index(&decoder->reader, at, "function", module->start);
     }
-    const struct bv_wasm_functype *type = &module->types[module->function_types[module->start]].type;
-    return (type->param_count == 0 && type->result_count == 0) || bv_wasm_fail(&decoder->reader, BV_WASM_INVALID, at, "start function");
+    const struct bv_wasm_functype *type =
+        &module->types[module->function_types[module->start]].type;
+    return (type->param_count == 0 && type->result_count == 0) ||
+           bv_wasm_fail(&decoder->reader, BV_WASM_INVALID, at, "start function");
 }
 
 static bool decode_section(struct bv_wasm_decoder *decoder, uint8_t id)
@@ -402,7 +438,8 @@ static bool decode_section(struct bv_wasm_decoder *decoder, uint8_t id)
         if (!bv_wasm_read_name(&decoder->reader, &name)) {
             return false;
         }
-        decoder->reader.at = decoder->reader.end; /* custom sections say nothing that the engine needs */
+        decoder->reader.at =
+            decoder->reader.end; /* custom sections say nothing that the engine needs */
         return true;
     case 1: return decode_types(decoder);
     case 2: return decode_imports(decoder);
@@ -432,7 +469,8 @@ static bool decode_header(struct bv_wasm_reader *reader)
     if (!bv_wasm_read_bytes(reader, sizeof(version), &bytes)) {
         return false;
     }
-    return memcmp(bytes, version, sizeof(version)) == 0 || bv_wasm_fail(reader, BV_WASM_MALFORMED, bytes, "unknown binary version");
+    return memcmp(bytes, version, sizeof(version)) == 0 ||
+           bv_wasm_fail(reader, BV_WASM_MALFORMED, bytes, "unknown binary version");
 }
 
 static bool decode_sections(struct bv_wasm_decoder *decoder)
@@ -460,7 +498,8 @@ static bool decode_sections(struct bv_wasm_decoder *decoder)
             return bv_wasm_fail(reader, BV_WASM_MALFORMED, reader->at, "unexpected end");
         }
         if (id != 0 && places[id] <= last_place) {
-            return bv_wasm_fail(reader, BV_WASM_MALFORMED, at, "unexpected content after last section");
+            return bv_wasm_fail(reader, BV_WASM_MALFORMED, at,
+                                "unexpected content after last section");
         }
         last_place = id != 0 ? places[id] : last_place;
         reader->end = decoder->section_end = reader->at + size;
@@ -484,26 +523,34 @@ static bool decode_module(struct bv_wasm_decoder *decoder)
         return false;
     }
     if (decoder->defined_functions != 0 && !decoder->has_code) {
-        return bv_wasm_fail(reader, BV_WASM_MALFORMED, reader->end, "function and code section have inconsistent lengths");
+        return bv_wasm_fail(reader, BV_WASM_MALFORMED, reader->end,
+                            "function and code section have inconsistent lengths");
     }
     if (decoder->has_data_count && decoder->data_count != decoder->module->data_count) {
-        return bv_wasm_fail(reader, BV_WASM_MALFORMED, reader->end, "data count and data section have inconsistent lengths");
+        return bv_wasm_fail(reader, BV_WASM_MALFORMED, reader->end,
+                            "data count and data section have inconsistent lengths");
     }
     return true;
 }
 
-enum bv_wasm_status bv_wasm_compile(const void *bytes, size_t size, const struct bv_wasm_options *options, uint64_t max_bytes,
+enum bv_wasm_status bv_wasm_compile(const void *bytes, size_t size,
+                                    const struct bv_wasm_options *options, uint64_t max_bytes,
                                     struct bv_wasm_module **ret_module, struct bv_wasm_error *error)
 {
     struct bv_wasm_error unseen;
     struct bv_wasm_decoder decoder = {
-        .reader = { .start = bytes, .at = bytes, .end = (const uint8_t *)bytes + size, .end_text = "unexpected end", .error = error ? error : &unseen },
+        .reader = { .start = bytes,
+                    .at = bytes,
+                    .end = (const uint8_t *)bytes + size,
+                    .end_text = "unexpected end",
+                    .error = error ? error : &unseen },
     };
     if (size > BV_WASM_MAX_MODULE_BYTES) {
         (void)bv_wasm_fail_limit(&decoder.reader, NULL, BV_WASM_LIMIT_MODULE_BYTES);
         return decoder.reader.status;
     }
-    struct bv_wasm_module *module = max_bytes >= sizeof(*module) ? calloc(1, sizeof(*module)) : NULL;
+    struct bv_wasm_module *module =
+        max_bytes >= sizeof(*module) ? calloc(1, sizeof(*module)) : NULL;
     if (!module) {
         (void)bv_wasm_fail_nomem(&decoder.reader);
         return decoder.reader.status;
@@ -516,7 +563,8 @@ enum bv_wasm_status bv_wasm_compile(const void *bytes, size_t size, const struct
     decoder.module = module;
     bool good = decode_module(&decoder);
     BV_ASSERT(good == (decoder.reader.status == BV_WASM_OK));
-    bv_wasm_dealloc(&module->budget, decoder.declared, decoder.declared ? ((size_t)module->function_count + 7) / 8 : 0);
+    bv_wasm_dealloc(&module->budget, decoder.declared,
+                    decoder.declared ? ((size_t)module->function_count + 7) / 8 : 0);
     if (!good) {
         bv_wasm_module_free(module);
         return decoder.reader.status;

@@ -6,7 +6,8 @@
 #include <string.h>
 
 const struct bv_wasm_code_info bv_wasm_code_info[BV_WASM_CODES] = {
-#define BV_CODE(name, unit_count, writes_a) [BV_WASM_CODE_##name] = { .units = (unit_count), .writes = (writes_a) },
+#define BV_CODE(name, unit_count, writes_a)                                                        \
+    [BV_WASM_CODE_##name] = { .units = (unit_count), .writes = (writes_a) },
 #include "wasm/code.def"
 #undef BV_CODE
 };
@@ -17,7 +18,8 @@ static bool grow_code(struct bv_wasm_compiler *c, uint32_t units)
     if (module->code_units + (uint64_t)units > BV_WASM_MAX_CODE_UNITS) {
         return bv_wasm_fail_limit(c->reader, c->reader->at, BV_WASM_LIMIT_CODE_UNITS);
     }
-    return bv_wasm_grow(c->budget, &module->code, &module->code_capacity, module->code_units + (uint64_t)units, sizeof(*module->code)) ||
+    return bv_wasm_grow(c->budget, &module->code, &module->code_capacity,
+                        module->code_units + (uint64_t)units, sizeof(*module->code)) ||
            bv_wasm_fail_nomem(c->reader);
 }
 
@@ -54,11 +56,13 @@ static void add_mark(struct bv_wasm_compiler *c, uint32_t key)
     if (c->dead || c->pending == 0) {
         return; /* no mark means nothing pending */
     }
-    if (!bv_wasm_grow(c->budget, &module->marks, &module->mark_capacity, (uint64_t)module->mark_count + 1, sizeof(*module->marks))) {
+    if (!bv_wasm_grow(c->budget, &module->marks, &module->mark_capacity,
+                      (uint64_t)module->mark_count + 1, sizeof(*module->marks))) {
         (void)bv_wasm_fail_nomem(c->reader);
         return;
     }
-    module->marks[module->mark_count++] = (struct bv_wasm_mark){ .key = key, .pending = c->pending };
+    module->marks[module->mark_count++] =
+        (struct bv_wasm_mark){ .key = key, .pending = c->pending };
 }
 
 void bv_wasm_mark_trap(struct bv_wasm_compiler *c)
@@ -91,7 +95,8 @@ uint16_t bv_wasm_in(struct bv_wasm_compiler *c, uint32_t slot, uint32_t cells, u
         return 0;
     }
     uint32_t scratch = c->scratch_slot + 2 * which;
-    union bv_wasm_unit *unit = bv_wasm_emit(c, cells == 2 ? BV_WASM_CODE_COPY2_WIDE : BV_WASM_CODE_COPY_WIDE, 2);
+    union bv_wasm_unit *unit =
+        bv_wasm_emit(c, cells == 2 ? BV_WASM_CODE_COPY2_WIDE : BV_WASM_CODE_COPY_WIDE, 2);
     unit[1].low = scratch;
     unit[1].high = slot;
     return (uint16_t)scratch;
@@ -112,7 +117,8 @@ uint16_t bv_wasm_out(struct bv_wasm_compiler *c, uint32_t slot, uint32_t cells)
 void bv_wasm_out_done(struct bv_wasm_compiler *c)
 {
     if (c->wide_out != BV_WASM_NONE) {
-        union bv_wasm_unit *unit = bv_wasm_emit(c, c->wide_out_cells == 2 ? BV_WASM_CODE_COPY2_WIDE : BV_WASM_CODE_COPY_WIDE, 2);
+        union bv_wasm_unit *unit = bv_wasm_emit(
+            c, c->wide_out_cells == 2 ? BV_WASM_CODE_COPY2_WIDE : BV_WASM_CODE_COPY_WIDE, 2);
         unit[1].low = c->wide_out;
         unit[1].high = c->scratch_slot + BV_WASM_SCRATCH_CELLS - 2;
     }
@@ -125,12 +131,14 @@ static void copy_slot(struct bv_wasm_compiler *c, uint32_t to, uint32_t from, ui
     }
     if (to > UINT16_MAX - 1 || from > UINT16_MAX - 1) {
         c->needs_wide = c->needs_wide || !c->wide;
-        union bv_wasm_unit *wide = bv_wasm_emit(c, cells == 2 ? BV_WASM_CODE_COPY2_WIDE : BV_WASM_CODE_COPY_WIDE, 2);
+        union bv_wasm_unit *wide =
+            bv_wasm_emit(c, cells == 2 ? BV_WASM_CODE_COPY2_WIDE : BV_WASM_CODE_COPY_WIDE, 2);
         wide[1].low = to;
         wide[1].high = from;
         return;
     }
-    if (cells == 1 && c->last != BV_WASM_NONE && !c->dead && c->module->code[c->last].op == BV_WASM_CODE_COPY) {
+    if (cells == 1 && c->last != BV_WASM_NONE && !c->dead &&
+        c->module->code[c->last].op == BV_WASM_CODE_COPY) {
         union bv_wasm_unit first = c->module->code[c->last];
         bv_wasm_take_back(c);
         union bv_wasm_unit *pair = bv_wasm_emit(c, BV_WASM_CODE_COPY_PAIR, 2);
@@ -140,7 +148,8 @@ static void copy_slot(struct bv_wasm_compiler *c, uint32_t to, uint32_t from, ui
         pair[1].low = to;
         return;
     }
-    union bv_wasm_unit *unit = bv_wasm_emit(c, cells == 2 ? BV_WASM_CODE_COPY2 : BV_WASM_CODE_COPY, 1);
+    union bv_wasm_unit *unit =
+        bv_wasm_emit(c, cells == 2 ? BV_WASM_CODE_COPY2 : BV_WASM_CODE_COPY, 1);
     unit->a = (uint16_t)to;
     unit->b = (uint16_t)from;
 }
@@ -149,7 +158,8 @@ static void copy_slot(struct bv_wasm_compiler *c, uint32_t to, uint32_t from, ui
 static void add_constant(struct bv_wasm_compiler *c, uint32_t to, uint32_t from, uint32_t constant)
 {
     union bv_wasm_unit *unit;
-    if (to == from && c->last != BV_WASM_NONE && !c->dead && c->module->code[c->last].op == BV_WASM_CODE_I32_ADD_RI) {
+    if (to == from && c->last != BV_WASM_NONE && !c->dead &&
+        c->module->code[c->last].op == BV_WASM_CODE_I32_ADD_RI) {
         union bv_wasm_unit first[2] = { c->module->code[c->last], c->module->code[c->last + 1] };
         bv_wasm_take_back(c);
         unit = bv_wasm_emit(c, BV_WASM_CODE_I32_ADD_PAIR, 2);
@@ -199,7 +209,8 @@ uint32_t bv_wasm_slot_of(struct bv_wasm_compiler *c, struct bv_wasm_entry *entry
     struct bv_wasm_local local;
     switch ((enum bv_wasm_place)entry->place) {
     case BV_WASM_IN_SLOT: return entry->slot;
-    case BV_WASM_IN_LOCAL: return bv_wasm_find_local(c, (uint32_t)entry->bits, &local) ? local.slot : 0;
+    case BV_WASM_IN_LOCAL:
+        return bv_wasm_find_local(c, (uint32_t)entry->bits, &local) ? local.slot : 0;
     case BV_WASM_IN_SUM:
     case BV_WASM_IS_CONST:
         bv_wasm_copy(c, entry->slot, entry);
@@ -224,7 +235,8 @@ void bv_wasm_settle(struct bv_wasm_compiler *c, struct bv_wasm_entry *entry)
 void bv_wasm_settle_top(struct bv_wasm_compiler *c, uint32_t count)
 {
     BV_ASSERT(count <= c->stack_count || c->reader->status != BV_WASM_OK);
-    for (uint32_t i = count <= c->stack_count ? c->stack_count - count : 0; i < c->stack_count; i++) {
+    for (uint32_t i = count <= c->stack_count ? c->stack_count - count : 0; i < c->stack_count;
+         i++) {
         bv_wasm_settle(c, &c->stack[i]);
     }
 }
@@ -258,7 +270,8 @@ static void settle_before_last(struct bv_wasm_compiler *c)
     }
 }
 
-void bv_wasm_assign_local(struct bv_wasm_compiler *c, uint32_t index, const struct bv_wasm_local *local, struct bv_wasm_entry *entry)
+void bv_wasm_assign_local(struct bv_wasm_compiler *c, uint32_t index,
+                          const struct bv_wasm_local *local, struct bv_wasm_entry *entry)
 {
     bool made_by_last = bv_wasm_made_by_last(c, entry);
     if (c->local_uses[index]) {

@@ -759,7 +759,7 @@ stop:
     }
     trap = BV_WASM_TRAP_FUEL;
 trapped:
-    if (trap != BV_WASM_TRAP_FUEL) {
+    if (trap != BV_WASM_TRAP_FUEL && trap != BV_WASM_TRAP_HOST) { /* at a call nothing is pending, and pc is behind it */
         pending = instance ? bv_wasm_pending_at(instance->module, pc, true) : 0;
     }
     store->trap = trap;

@@ -15,7 +15,8 @@ struct linking {
     struct bv_wasm_error *error;
 };
 
-static enum bv_wasm_status fail(struct linking *linking, enum bv_wasm_status status, const char *text)
+static enum bv_wasm_status fail(struct linking *linking, enum bv_wasm_status status,
+                                const char *text)
 {
     if (linking->error) {
         linking->error->offset = UINT64_MAX;
@@ -31,21 +32,27 @@ static enum bv_wasm_status nomem(struct linking *linking)
 
 /* ---- imports ---- */
 
-static bool limits_match(uint64_t size, const struct bv_wasm_limits *offered, const struct bv_wasm_limits *wanted)
+static bool limits_match(uint64_t size, const struct bv_wasm_limits *offered,
+                         const struct bv_wasm_limits *wanted)
 {
-    return size >= wanted->min && (!wanted->has_max || (offered->has_max && offered->max <= wanted->max));
+    return size >= wanted->min &&
+           (!wanted->has_max || (offered->has_max && offered->max <= wanted->max));
 }
 
-static bool import_matches(const struct linking *linking, const struct bv_wasm_import_def *import, struct bv_wasm_extern *offered)
+static bool import_matches(const struct linking *linking, const struct bv_wasm_import_def *import,
+                           struct bv_wasm_extern *offered)
 {
     if (offered->store != linking->store || offered->kind != import->kind) {
         return false;
     }
     switch ((enum bv_wasm_kind)import->kind) {
-    case BV_WASM_FUNC: return ((struct bv_wasm_func *)(void *)offered)->type_id == linking->instance->type_ids[import->type];
+    case BV_WASM_FUNC:
+        return ((struct bv_wasm_func *)(void *)offered)->type_id ==
+               linking->instance->type_ids[import->type];
     case BV_WASM_TABLE: {
         const struct bv_wasm_table *table = (const struct bv_wasm_table *)(const void *)offered;
-        return table->type == import->table.type && limits_match(table->count, &table->limits, &import->table.limits);
+        return table->type == import->table.type &&
+               limits_match(table->count, &table->limits, &import->table.limits);
     }
     case BV_WASM_MEMORY: {
         const struct bv_wasm_memory *memory = (const struct bv_wasm_memory *)(const void *)offered;
@@ -53,21 +60,25 @@ static bool import_matches(const struct linking *linking, const struct bv_wasm_i
     }
     case BV_WASM_GLOBAL: {
         const struct bv_wasm_global *global = (const struct bv_wasm_global *)(const void *)offered;
-        return global->type.type == import->global.type && global->type.is_mutable == import->global.is_mutable;
+        return global->type.type == import->global.type &&
+               global->type.is_mutable == import->global.is_mutable;
     }
     }
     BV_UNREACHABLE();
 }
 
-static enum bv_wasm_status import_fails(struct linking *linking, const struct bv_wasm_import_def *import, const char *what)
+static enum bv_wasm_status import_fails(struct linking *linking,
+                                        const struct bv_wasm_import_def *import, const char *what)
 {
     char text[sizeof(linking->error->text)];
-    (void)snprintf(text, sizeof(text), "%s: %.*s.%.*s", what, (int)(import->module.size > 60 ? 60 : import->module.size), import->module.bytes,
+    (void)snprintf(text, sizeof(text), "%s: %.*s.%.*s", what,
+                   (int)(import->module.size > 60 ? 60 : import->module.size), import->module.bytes,
                    (int)(import->name.size > 60 ? 60 : import->name.size), import->name.bytes);
     return fail(linking, BV_WASM_UNLINKABLE, text);
 }
 
-static enum bv_wasm_status link_imports(struct linking *linking, struct bv_wasm_extern *const *imports)
+static enum bv_wasm_status link_imports(struct linking *linking,
+                                        struct bv_wasm_extern *const *imports)
 {
     struct bv_wasm_instance *instance = linking->instance;
     uint32_t functions = 0, tables = 0, memories = 0, globals = 0;
@@ -104,16 +115,22 @@ static bool allocate(struct linking *linking)
     instance->store = linking->store;
     instance->functions = module->functions;
     instance->memory0 = &linking->store->no_memory;
-    instance->funcs = bv_wasm_arena_alloc(arena, module->function_count, sizeof(struct bv_wasm_func *));
-    instance->tables = bv_wasm_arena_alloc(arena, module->table_count, sizeof(struct bv_wasm_table *));
-    instance->memories = bv_wasm_arena_alloc(arena, module->memory_count, sizeof(struct bv_wasm_memory *));
-    instance->globals = bv_wasm_arena_alloc(arena, module->global_count, sizeof(struct bv_wasm_global *));
-    instance->own_functions = bv_wasm_arena_alloc(arena, module->function_count - module->imported_functions, sizeof(struct bv_wasm_func));
+    instance->funcs =
+        bv_wasm_arena_alloc(arena, module->function_count, sizeof(struct bv_wasm_func *));
+    instance->tables =
+        bv_wasm_arena_alloc(arena, module->table_count, sizeof(struct bv_wasm_table *));
+    instance->memories =
+        bv_wasm_arena_alloc(arena, module->memory_count, sizeof(struct bv_wasm_memory *));
+    instance->globals =
+        bv_wasm_arena_alloc(arena, module->global_count, sizeof(struct bv_wasm_global *));
+    instance->own_functions = bv_wasm_arena_alloc(
+        arena, module->function_count - module->imported_functions, sizeof(struct bv_wasm_func));
     instance->type_ids = bv_wasm_arena_alloc(arena, module->type_count, sizeof(uint32_t));
     instance->elem_dropped = bv_wasm_arena_alloc(arena, module->elem_count, sizeof(bool));
     instance->data_dropped = bv_wasm_arena_alloc(arena, module->data_count, sizeof(bool));
-    if (!instance->funcs || !instance->tables || !instance->memories || !instance->globals || !instance->own_functions ||
-        !instance->type_ids || !instance->elem_dropped || !instance->data_dropped) {
+    if (!instance->funcs || !instance->tables || !instance->memories || !instance->globals ||
+        !instance->own_functions || !instance->type_ids || !instance->elem_dropped ||
+        !instance->data_dropped) {
         return false;
     }
     return bv_wasm_intern_module(linking->store, module, instance->type_ids);
@@ -140,8 +157,10 @@ static bool make_tables(struct linking *linking)
 {
     struct bv_wasm_module *module = linking->module;
     for (uint32_t i = module->imported_tables; i < module->table_count; i++) {
-        struct bv_wasm_table *table = bv_wasm_arena_alloc(&linking->store->arena, 1, sizeof(*table));
-        if (!table || !bv_wasm_init_table(linking->store, table, module->tables[i].type, &module->tables[i].limits)) {
+        struct bv_wasm_table *table =
+            bv_wasm_arena_alloc(&linking->store->arena, 1, sizeof(*table));
+        if (!table || !bv_wasm_init_table(linking->store, table, module->tables[i].type,
+                                          &module->tables[i].limits)) {
             return false;
         }
         linking->instance->tables[i] = table;
@@ -153,7 +172,8 @@ static bool make_memories(struct linking *linking)
 {
     struct bv_wasm_module *module = linking->module;
     for (uint32_t i = module->imported_memories; i < module->memory_count; i++) {
-        struct bv_wasm_memory *memory = bv_wasm_arena_alloc(&linking->store->arena, 1, sizeof(*memory));
+        struct bv_wasm_memory *memory =
+            bv_wasm_arena_alloc(&linking->store->arena, 1, sizeof(*memory));
         if (!memory || !bv_wasm_init_memory(linking->store, memory, &module->memories[i])) {
             return false;
         }
@@ -165,15 +185,20 @@ static bool make_memories(struct linking *linking)
     return true;
 }
 
-void bv_wasm_evaluate(const struct bv_wasm_instance *instance, const struct bv_wasm_init *init, union bv_wasm_cell ret_cells[2])
+void bv_wasm_evaluate(const struct bv_wasm_instance *instance, const struct bv_wasm_init *init,
+                      union bv_wasm_cell ret_cells[2])
 {
     switch ((enum bv_wasm_init_kind)init->kind) {
     case BV_WASM_INIT_CONST:
         ret_cells[0].u64 = init->bits[0];
         ret_cells[1].u64 = init->bits[1];
         return;
-    case BV_WASM_INIT_GLOBAL: memcpy(ret_cells, instance->globals[init->index]->cells, 2 * sizeof(*ret_cells)); return;
-    case BV_WASM_INIT_FUNC: ret_cells[0].u64 = (uint64_t)(uintptr_t)instance->funcs[init->index]; return;
+    case BV_WASM_INIT_GLOBAL:
+        memcpy(ret_cells, instance->globals[init->index]->cells, 2 * sizeof(*ret_cells));
+        return;
+    case BV_WASM_INIT_FUNC:
+        ret_cells[0].u64 = (uint64_t)(uintptr_t)instance->funcs[init->index];
+        return;
     }
     BV_UNREACHABLE();
 }
@@ -182,13 +207,15 @@ static bool make_globals(struct linking *linking)
 {
     struct bv_wasm_module *module = linking->module;
     uint32_t own = module->global_count - module->imported_globals;
-    struct bv_wasm_global *globals = bv_wasm_arena_alloc(&linking->store->arena, own, sizeof(*globals));
+    struct bv_wasm_global *globals =
+        bv_wasm_arena_alloc(&linking->store->arena, own, sizeof(*globals));
     if (!globals) {
         return false;
     }
     for (uint32_t i = 0; i < own; i++) {
         const struct bv_wasm_global_def *def = &module->globals[module->imported_globals + i];
-        globals[i].base = (struct bv_wasm_extern){ .store = linking->store, .kind = BV_WASM_GLOBAL };
+        globals[i].base =
+            (struct bv_wasm_extern){ .store = linking->store, .kind = BV_WASM_GLOBAL };
         globals[i].type = def->type;
         bv_wasm_evaluate(linking->instance, &def->init, globals[i].cells);
         linking->instance->globals[module->imported_globals + i] = &globals[i];
@@ -249,8 +276,11 @@ static enum bv_wasm_status apply_datas(struct linking *linking)
 }
 
 /* An instance that failed half way stays in its store: others may hold references to its functions through a shared table. */
-enum bv_wasm_status bv_wasm_instantiate(struct bv_wasm_store *store, struct bv_wasm_module *module, struct bv_wasm_extern *const *imports,
-                                        struct bv_wasm_instance **ret_instance, struct bv_wasm_extern **ret_start, struct bv_wasm_error *error)
+enum bv_wasm_status bv_wasm_instantiate(struct bv_wasm_store *store, struct bv_wasm_module *module,
+                                        struct bv_wasm_extern *const *imports,
+                                        struct bv_wasm_instance **ret_instance,
+                                        struct bv_wasm_extern **ret_start,
+                                        struct bv_wasm_error *error)
 {
     struct linking linking = { .store = store, .module = module, .error = error };
     if (!allocate(&linking)) {
@@ -281,7 +311,8 @@ enum bv_wasm_status bv_wasm_instantiate(struct bv_wasm_store *store, struct bv_w
     return status;
 }
 
-struct bv_wasm_extern *bv_wasm_instance_export(struct bv_wasm_instance *instance, const char *name, size_t size, enum bv_wasm_kind *ret_kind)
+struct bv_wasm_extern *bv_wasm_instance_export(struct bv_wasm_instance *instance, const char *name,
+                                               size_t size, enum bv_wasm_kind *ret_kind)
 {
     uint32_t index = bv_wasm_find_export(instance->module, name, size);
     if (index == UINT32_MAX) {

@@ -34,11 +34,14 @@ uint32_t bv_wasm_import_count(const struct bv_wasm_module *module)
     return module->import_count;
 }
 
-void bv_wasm_import_at(const struct bv_wasm_module *module, uint32_t index, struct bv_wasm_import *ret_import)
+void bv_wasm_import_at(const struct bv_wasm_module *module, uint32_t index,
+                       struct bv_wasm_import *ret_import)
 {
     BV_ASSERT(index < module->import_count);
     const struct bv_wasm_import_def *def = &module->imports[index];
-    *ret_import = (struct bv_wasm_import){ .module = def->module, .name = def->name, .kind = (enum bv_wasm_kind)def->kind };
+    *ret_import = (struct bv_wasm_import){ .module = def->module,
+                                           .name = def->name,
+                                           .kind = (enum bv_wasm_kind)def->kind };
     if (def->kind == BV_WASM_FUNC) {
         ret_import->function = module->types[def->type].type;
     }
@@ -49,11 +52,13 @@ uint32_t bv_wasm_export_count(const struct bv_wasm_module *module)
     return module->export_count;
 }
 
-void bv_wasm_export_at(const struct bv_wasm_module *module, uint32_t index, struct bv_wasm_export *ret_export)
+void bv_wasm_export_at(const struct bv_wasm_module *module, uint32_t index,
+                       struct bv_wasm_export *ret_export)
 {
     BV_ASSERT(index < module->export_count);
     const struct bv_wasm_export_def *def = &module->exports[index];
-    *ret_export = (struct bv_wasm_export){ .name = def->name, .kind = (enum bv_wasm_kind)def->kind };
+    *ret_export =
+        (struct bv_wasm_export){ .name = def->name, .kind = (enum bv_wasm_kind)def->kind };
     if (def->kind == BV_WASM_FUNC) {
         ret_export->function = module->types[module->function_types[def->index]].type;
     }
@@ -97,7 +102,8 @@ int bv_wasm_type_compare(const struct bv_wasm_functype *a, const struct bv_wasm_
         return a->result_count < b->result_count ? -1 : 1;
     }
     int order = a->param_count ? memcmp(a->params, b->params, a->param_count) : 0;
-    return order != 0 || a->result_count == 0 ? order : memcmp(a->results, b->results, a->result_count);
+    return order != 0 || a->result_count == 0 ? order
+                                              : memcmp(a->results, b->results, a->result_count);
 }
 
 /* ---- a heap sort of indices: libc's qsort() may allocate behind the budget's back, and a quicksort can be made slow by the module ---- */
@@ -121,7 +127,8 @@ static void swap(uint32_t *order, uint32_t i, uint32_t j)
     order[j] = kept;
 }
 
-static void sift_down(const struct bv_wasm_module *module, uint32_t *order, uint32_t root, uint32_t count, compare_fn *compare)
+static void sift_down(const struct bv_wasm_module *module, uint32_t *order, uint32_t root,
+                      uint32_t count, compare_fn *compare)
 {
     for (uint32_t child = 2 * root + 1; child < count; child = 2 * root + 1) {
         if (child + 1 < count && compare(module, order[child], order[child + 1]) < 0) {
@@ -135,7 +142,8 @@ static void sift_down(const struct bv_wasm_module *module, uint32_t *order, uint
     }
 }
 
-static void sort(const struct bv_wasm_module *module, uint32_t *order, uint32_t count, compare_fn *compare)
+static void sort(const struct bv_wasm_module *module, uint32_t *order, uint32_t count,
+                 compare_fn *compare)
 {
     for (uint32_t i = 0; i < count; i++) {
         order[i] = i;
@@ -165,7 +173,8 @@ void bv_wasm_order_types(struct bv_wasm_module *module)
     sort(module, module->type_order, module->type_count, compare_types);
 }
 
-uint32_t bv_wasm_pending_at(const struct bv_wasm_module *module, const union bv_wasm_unit *at, bool trap)
+uint32_t bv_wasm_pending_at(const struct bv_wasm_module *module, const union bv_wasm_unit *at,
+                            bool trap)
 {
     if (at < module->code || at >= module->code + module->code_units) {
         return 0; /* code of the engine itself */

@@ -7,7 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
-bool bv_wasm_fail(struct bv_wasm_reader *reader, enum bv_wasm_status status, const uint8_t *at, const char *text)
+bool bv_wasm_fail(struct bv_wasm_reader *reader, enum bv_wasm_status status, const uint8_t *at,
+                  const char *text)
 {
     BV_ASSERT(status != BV_WASM_OK);
     if (reader->status == BV_WASM_OK) {
@@ -18,7 +19,8 @@ bool bv_wasm_fail(struct bv_wasm_reader *reader, enum bv_wasm_status status, con
     return false;
 }
 
-bool bv_wasm_fail_index(struct bv_wasm_reader *reader, const uint8_t *at, const char *what, uint32_t index)
+bool bv_wasm_fail_index(struct bv_wasm_reader *reader, const uint8_t *at, const char *what,
+                        uint32_t index)
 {
     char text[80];
     (void)snprintf(text, sizeof(text), "unknown %s %u", what, index);
@@ -63,7 +65,8 @@ bool bv_wasm_read_bytes(struct bv_wasm_reader *reader, uint32_t size, const uint
 }
 
 /* Both kinds of LEB128. The last byte of the longest form may only hold bits of the value or, signed, copies of its sign. */
-static bool read_leb(struct bv_wasm_reader *reader, unsigned bits, bool is_signed, uint64_t *ret_value)
+static bool read_leb(struct bv_wasm_reader *reader, unsigned bits, bool is_signed,
+                     uint64_t *ret_value)
 {
     const uint8_t *from = reader->at;
     uint64_t value = 0;
@@ -76,7 +79,8 @@ static bool read_leb(struct bv_wasm_reader *reader, unsigned bits, bool is_signe
         unsigned left = bits - shift;
         if (left < 7) {
             if (byte & 0x80) {
-                return bv_wasm_fail(reader, BV_WASM_MALFORMED, from, "integer representation too long");
+                return bv_wasm_fail(reader, BV_WASM_MALFORMED, from,
+                                    "integer representation too long");
             }
             uint8_t rest = (uint8_t)((byte & 0x7f) >> (is_signed ? left - 1 : left));
             uint8_t ones = (uint8_t)(0x7f >> (left - 1));
@@ -139,7 +143,8 @@ bool bv_wasm_read_s64(struct bv_wasm_reader *reader, int64_t *ret_value)
     return true;
 }
 
-bool bv_wasm_read_count(struct bv_wasm_reader *reader, enum bv_wasm_limit limit, uint32_t *ret_value)
+bool bv_wasm_read_count(struct bv_wasm_reader *reader, enum bv_wasm_limit limit,
+                        uint32_t *ret_value)
 {
     const uint8_t *from = reader->at;
     uint32_t count;

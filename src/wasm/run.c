@@ -10,7 +10,8 @@
 
 /* Code of the engine's own: below the first frame, around a host function that is called from outside, after a tail call to one. */
 const union bv_wasm_unit bv_wasm_exit_unit[] = { { .op = BV_WASM_CODE_EXIT } };
-const union bv_wasm_unit bv_wasm_host_entry_unit[] = { { .op = BV_WASM_CODE_HOST_ENTRY }, { .op = BV_WASM_CODE_EXIT } };
+const union bv_wasm_unit bv_wasm_host_entry_unit[] = { { .op = BV_WASM_CODE_HOST_ENTRY },
+                                                       { .op = BV_WASM_CODE_EXIT } };
 const union bv_wasm_unit bv_wasm_return_unit[] = { { .op = BV_WASM_CODE_RETURN0 }, { .imm = 0 } };
 
 const char *bv_wasm_trap_text(enum bv_wasm_trap trap)
@@ -46,7 +47,10 @@ enum bv_wasm_trap bv_wasm_grow_cells(struct bv_wasm_store *store, uint64_t need)
     }
     uint64_t wanted = store->cell_capacity ? need : need > FIRST_CELLS ? need : FIRST_CELLS;
     wanted = wanted > store->cells_max ? store->cells_max : wanted;
-    return bv_wasm_grow(store->budget, &store->cells, &store->cell_capacity, wanted, sizeof(*store->cells)) ? BV_WASM_TRAP_NONE : BV_WASM_TRAP_NOMEM;
+    return bv_wasm_grow(store->budget, &store->cells, &store->cell_capacity, wanted,
+                        sizeof(*store->cells))
+               ? BV_WASM_TRAP_NONE
+               : BV_WASM_TRAP_NOMEM;
 }
 
 /* Makes room for one more frame. */
@@ -57,21 +61,27 @@ enum bv_wasm_trap bv_wasm_grow_frames(struct bv_wasm_store *store)
     }
     uint64_t need = (uint64_t)store->frame_count + 1;
     need = need < FIRST_FRAMES && FIRST_FRAMES <= store->frames_max ? FIRST_FRAMES : need;
-    return bv_wasm_grow(store->budget, &store->frames, &store->frame_capacity, need, sizeof(*store->frames)) ? BV_WASM_TRAP_NONE : BV_WASM_TRAP_NOMEM;
+    return bv_wasm_grow(store->budget, &store->frames, &store->frame_capacity, need,
+                        sizeof(*store->frames))
+               ? BV_WASM_TRAP_NONE
+               : BV_WASM_TRAP_NOMEM;
 }
 
 /* ---- host calls ---- */
 
-enum bv_wasm_answer bv_wasm_call_host(struct bv_wasm_store *store, struct bv_wasm_func *function, struct bv_wasm_instance *caller, uint64_t base)
+enum bv_wasm_answer bv_wasm_call_host(struct bv_wasm_store *store, struct bv_wasm_func *function,
+                                      struct bv_wasm_instance *caller, uint64_t base)
 {
     const struct bv_wasm_functype *type = &function->type->type;
-    union bv_wasm_value *args = store->host_values, *results = store->host_values + type->param_count;
+    union bv_wasm_value *args = store->host_values,
+                        *results = store->host_values + type->param_count;
     struct bv_wasm_caller self = { .store = store, .instance = caller };
     bv_wasm_values_out(store->cells + base, type->params, type->param_count, args);
     memset(results, 0, type->result_count * sizeof(*results));
     enum bv_wasm_answer answer = function->host(function->context, &self, args, results);
     if (answer == BV_WASM_DONE) {
-        bool known = bv_wasm_values_in(store, results, type->results, type->result_count, store->cells + base);
+        bool known = bv_wasm_values_in(store, results, type->results, type->result_count,
+                                       store->cells + base);
         BV_ASSERT(known); /* the host made a reference up */
     }
     return answer;
@@ -81,7 +91,9 @@ enum bv_wasm_answer bv_wasm_call_host(struct bv_wasm_store *store, struct bv_was
 
 static enum bv_wasm_trap enter(struct bv_wasm_store *store, struct bv_wasm_func *function)
 {
-    uint64_t cells = function->type->param_cells > function->type->result_cells ? function->type->param_cells : function->type->result_cells;
+    uint64_t cells = function->type->param_cells > function->type->result_cells
+                         ? function->type->param_cells
+                         : function->type->result_cells;
     if (function->code && function->code->frame_cells > cells) {
         cells = function->code->frame_cells;
     }
@@ -94,8 +106,10 @@ static enum bv_wasm_trap enter(struct bv_wasm_store *store, struct bv_wasm_func 
     }
     store->instance = function->instance;
     if (function->code) {
-        store->frames[store->frame_count++] = (struct bv_wasm_frame){ .pc = bv_wasm_exit_unit, .instance = function->instance };
-        memset(store->cells + function->code->param_cells, 0, function->code->zero_cells * sizeof(*store->cells));
+        store->frames[store->frame_count++] =
+            (struct bv_wasm_frame){ .pc = bv_wasm_exit_unit, .instance = function->instance };
+        memset(store->cells + function->code->param_cells, 0,
+               function->code->zero_cells * sizeof(*store->cells));
         store->pc = function->code->start;
     } else {
         store->pc = bv_wasm_host_entry_unit;
@@ -103,10 +117,11 @@ static enum bv_wasm_trap enter(struct bv_wasm_store *store, struct bv_wasm_func 
     return BV_WASM_TRAP_NONE;
 }
 
-bool bv_wasm_call(struct bv_wasm_store *store, struct bv_wasm_extern *extern_function, const union bv_wasm_value *args, uint32_t arg_count)
+bool bv_wasm_call(struct bv_wasm_store *store, struct bv_wasm_extern *extern_function,
+                  const union bv_wasm_value *args, uint32_t arg_count)
 {
-    if (store->run == BV_WASM_RUN_READY || store->run == BV_WASM_RUN_WAITING || extern_function->store != store ||
-        extern_function->kind != BV_WASM_FUNC) {
+    if (store->run == BV_WASM_RUN_READY || store->run == BV_WASM_RUN_WAITING ||
+        extern_function->store != store || extern_function->kind != BV_WASM_FUNC) {
         return false;
     }
     struct bv_wasm_func *function = (struct bv_wasm_func *)(void *)extern_function;
@@ -120,7 +135,8 @@ bool bv_wasm_call(struct bv_wasm_store *store, struct bv_wasm_extern *extern_fun
     store->function = function;
     store->trap = enter(store, function);
     store->run = BV_WASM_RUN_READY; /* a trap on entry is told by the first resume */
-    if (store->trap == BV_WASM_TRAP_NONE && !bv_wasm_values_in(store, args, type->params, arg_count, store->cells)) {
+    if (store->trap == BV_WASM_TRAP_NONE &&
+        !bv_wasm_values_in(store, args, type->params, arg_count, store->cells)) {
         store->run = BV_WASM_RUN_NONE;
         return false;
     }
@@ -130,7 +146,8 @@ bool bv_wasm_call(struct bv_wasm_store *store, struct bv_wasm_extern *extern_fun
 static bool keep_results(struct bv_wasm_store *store)
 {
     const struct bv_wasm_functype *type = &store->function->type->type;
-    if (!bv_wasm_grow(store->budget, &store->results, &store->results_capacity, type->result_count, sizeof(*store->results))) {
+    if (!bv_wasm_grow(store->budget, &store->results, &store->results_capacity, type->result_count,
+                      sizeof(*store->results))) {
         return false;
     }
     bv_wasm_values_out(store->cells, type->results, type->result_count, store->results);

@@ -16,7 +16,8 @@ bool bv_wasm_declare_function(struct bv_wasm_decoder *decoder, uint32_t index)
 {
     struct bv_wasm_module *module = decoder->module;
     if (!decoder->declared) {
-        decoder->declared = bv_wasm_alloc(&module->budget, ((size_t)module->function_count + 7) / 8);
+        decoder->declared =
+            bv_wasm_alloc(&module->budget, ((size_t)module->function_count + 7) / 8);
         if (!decoder->declared) {
             return nomem(decoder);
         }
@@ -48,7 +49,8 @@ static bool read_bits(struct bv_wasm_decoder *decoder, uint32_t size, uint64_t b
     return true;
 }
 
-static bool read_global_init(struct bv_wasm_decoder *decoder, const uint8_t *at, struct bv_wasm_init *init, uint8_t *ret_type)
+static bool read_global_init(struct bv_wasm_decoder *decoder, const uint8_t *at,
+                             struct bv_wasm_init *init, uint8_t *ret_type)
 {
     const struct bv_wasm_module *module = decoder->module;
     if (!bv_wasm_read_u32(&decoder->reader, &init->index)) {
@@ -65,7 +67,8 @@ static bool read_global_init(struct bv_wasm_decoder *decoder, const uint8_t *at,
     return true;
 }
 
-static bool read_vector_init(struct bv_wasm_decoder *decoder, const uint8_t *at, struct bv_wasm_init *init)
+static bool read_vector_init(struct bv_wasm_decoder *decoder, const uint8_t *at,
+                             struct bv_wasm_init *init)
 {
     uint32_t second;
     if (!bv_wasm_read_u32(&decoder->reader, &second)) {
@@ -77,7 +80,8 @@ static bool read_vector_init(struct bv_wasm_decoder *decoder, const uint8_t *at,
     return read_bits(decoder, 16, init->bits);
 }
 
-static bool read_constant(struct bv_wasm_decoder *decoder, struct bv_wasm_init *init, uint8_t *ret_type)
+static bool read_constant(struct bv_wasm_decoder *decoder, struct bv_wasm_init *init,
+                          uint8_t *ret_type)
 {
     struct bv_wasm_reader *reader = &decoder->reader;
     const uint8_t *at = reader->at;
@@ -113,12 +117,14 @@ static bool read_constant(struct bv_wasm_decoder *decoder, struct bv_wasm_init *
     case 0xfd: *ret_type = BV_WASM_V128; return read_vector_init(decoder, at, init);
     case 0x0b: return bv_wasm_fail(reader, BV_WASM_INVALID, at, "type mismatch");
     default:
-        return bv_wasm_is_opcode(opcode) ? bv_wasm_fail(reader, BV_WASM_INVALID, at, "constant expression required")
-                                         : bv_wasm_fail(reader, BV_WASM_MALFORMED, at, "illegal opcode");
+        return bv_wasm_is_opcode(opcode)
+                   ? bv_wasm_fail(reader, BV_WASM_INVALID, at, "constant expression required")
+                   : bv_wasm_fail(reader, BV_WASM_MALFORMED, at, "illegal opcode");
     }
 }
 
-bool bv_wasm_decode_init(struct bv_wasm_decoder *decoder, uint8_t type, struct bv_wasm_init *ret_init)
+bool bv_wasm_decode_init(struct bv_wasm_decoder *decoder, uint8_t type,
+                         struct bv_wasm_init *ret_init)
 {
     struct bv_wasm_reader *reader = &decoder->reader;
     const uint8_t *at = reader->at;
@@ -131,9 +137,11 @@ bool bv_wasm_decode_init(struct bv_wasm_decoder *decoder, uint8_t type, struct b
     if (!bv_wasm_read_byte(reader, &end)) {
         return false;
     }
-    if (end != 0x0b) { /* a second instruction: no constant one takes an operand, so the first's result is left over */
+    if (end !=
+        0x0b) { /* a second instruction: no constant one takes an operand, so the first's result is left over */
         reader->at = end_at;
-        return read_constant(decoder, &second, &end) && bv_wasm_fail(reader, BV_WASM_INVALID, end_at, "type mismatch");
+        return read_constant(decoder, &second, &end) &&
+               bv_wasm_fail(reader, BV_WASM_INVALID, end_at, "type mismatch");
     }
     *ret_init = init;
     return found == type || bv_wasm_fail(reader, BV_WASM_INVALID, at, "type mismatch");
@@ -150,11 +158,13 @@ static bool read_elem_kind(struct bv_wasm_decoder *decoder, bool expressions, ui
         return false;
     }
     *ret_type = BV_WASM_FUNCREF;
-    return kind == 0 || bv_wasm_fail(&decoder->reader, BV_WASM_MALFORMED, at, "malformed element kind");
+    return kind == 0 ||
+           bv_wasm_fail(&decoder->reader, BV_WASM_MALFORMED, at, "malformed element kind");
 }
 
 /* Flags: 1 passive or declarative, 2 declarative or explicit table, 4 expressions instead of function indices. */
-static bool read_elem_head(struct bv_wasm_decoder *decoder, struct bv_wasm_elem *elem, uint32_t flags)
+static bool read_elem_head(struct bv_wasm_decoder *decoder, struct bv_wasm_elem *elem,
+                           uint32_t flags)
 {
     struct bv_wasm_reader *reader = &decoder->reader;
     const uint8_t *at = reader->at;
@@ -174,7 +184,8 @@ static bool read_elem_head(struct bv_wasm_decoder *decoder, struct bv_wasm_elem 
     if ((flags & 3) && !read_elem_kind(decoder, flags & 4, &elem->type)) {
         return false;
     }
-    return elem->mode != BV_WASM_ACTIVE || decoder->module->tables[elem->table].type == elem->type ||
+    return elem->mode != BV_WASM_ACTIVE ||
+           decoder->module->tables[elem->table].type == elem->type ||
            bv_wasm_fail(reader, BV_WASM_INVALID, at, "type mismatch");
 }
 
@@ -189,7 +200,8 @@ static bool decode_elem(struct bv_wasm_decoder *decoder, struct bv_wasm_elem *el
     if (flags > 7) {
         return bv_wasm_fail(reader, BV_WASM_MALFORMED, at, "malformed elements segment kind");
     }
-    if (!read_elem_head(decoder, elem, flags) || !bv_wasm_read_count(reader, BV_WASM_LIMIT_SEGMENT_ELEMENTS, &elem->count)) {
+    if (!read_elem_head(decoder, elem, flags) ||
+        !bv_wasm_read_count(reader, BV_WASM_LIMIT_SEGMENT_ELEMENTS, &elem->count)) {
         return false;
     }
     elem->inits = bv_wasm_arena_alloc(&decoder->module->arena, elem->count, sizeof(*elem->inits));
@@ -297,7 +309,8 @@ static bool decode_code(struct bv_wasm_decoder *decoder)
         return false;
     }
     if (count != decoder->defined_functions) {
-        return bv_wasm_fail(reader, BV_WASM_MALFORMED, at, "function and code section have inconsistent lengths");
+        return bv_wasm_fail(reader, BV_WASM_MALFORMED, at,
+                            "function and code section have inconsistent lengths");
     }
     decoder->has_code = true;
     return bv_wasm_compile_bodies(decoder, count);

@@ -11,13 +11,14 @@
 
 bool bv_wasm_mismatch(struct bv_wasm_compiler *c)
 {
-    return bv_wasm_fail(c->reader, BV_WASM_INVALID, c->reader->at, "type mismatch");
+    return bv_wasm_fail(c->reader, BV_WASM_INVALID, c->instruction, "type mismatch");
 }
 
 void bv_wasm_push_slow(struct bv_wasm_compiler *c, uint32_t cells)
 {
     if (c->stack_count >= c->stack_capacity &&
-        !bv_wasm_grow(c->budget, &c->stack, &c->stack_capacity, (uint64_t)c->stack_count + 1, sizeof(*c->stack))) {
+        !bv_wasm_grow(c->budget, &c->stack, &c->stack_capacity, (uint64_t)c->stack_count + 1,
+                      sizeof(*c->stack))) {
         (void)bv_wasm_fail_nomem(c->reader);
     }
     if (c->height + cells > c->height_limit) {
@@ -45,7 +46,8 @@ bool bv_wasm_pop(struct bv_wasm_compiler *c, uint8_t type, struct bv_wasm_entry 
     }
     c->lazy_from = c->lazy_from > c->stack_count ? c->stack_count : c->lazy_from;
     *ret_entry = entry;
-    return entry.type == type || type == BV_WASM_UNKNOWN || entry.type == BV_WASM_UNKNOWN || bv_wasm_mismatch(c);
+    return entry.type == type || type == BV_WASM_UNKNOWN || entry.type == BV_WASM_UNKNOWN ||
+           bv_wasm_mismatch(c);
 }
 
 /* Whatever checks or pushes a whole type pays here. */
@@ -145,7 +147,9 @@ bool bv_wasm_find_local(struct bv_wasm_compiler *c, uint32_t index, struct bv_wa
     }
     const struct bv_wasm_local_run *run = &c->runs[first];
     uint32_t begin = first ? c->runs[first - 1].end : 0;
-    *ret_local = (struct bv_wasm_local){ .slot = run->slot + (index - begin) * bv_wasm_cells_of(run->type), .type = run->type };
+    *ret_local =
+        (struct bv_wasm_local){ .slot = run->slot + (index - begin) * bv_wasm_cells_of(run->type),
+                                .type = run->type };
     return true;
 }
 
@@ -157,11 +161,13 @@ static bool add_run(struct bv_wasm_compiler *c, uint32_t count, uint8_t type)
     if (count == 0) {
         return true;
     }
-    if (!bv_wasm_grow(c->budget, &c->runs, &c->run_capacity, (uint64_t)c->run_count + 1, sizeof(*c->runs))) {
+    if (!bv_wasm_grow(c->budget, &c->runs, &c->run_capacity, (uint64_t)c->run_count + 1,
+                      sizeof(*c->runs))) {
         return bv_wasm_fail_nomem(c->reader);
     }
     c->local_count += count;
-    c->runs[c->run_count++] = (struct bv_wasm_local_run){ .end = c->local_count, .slot = c->height, .type = type };
+    c->runs[c->run_count++] =
+        (struct bv_wasm_local_run){ .end = c->local_count, .slot = c->height, .type = type };
     c->height += count * bv_wasm_cells_of(type);
     return true;
 }
@@ -196,7 +202,8 @@ static bool read_runs(struct bv_wasm_compiler *c)
             return false;
         }
     }
-    return total <= BV_WASM_MAX_LOCALS || bv_wasm_fail_limit(reader, reader->at, BV_WASM_LIMIT_LOCALS);
+    return total <= BV_WASM_MAX_LOCALS ||
+           bv_wasm_fail_limit(reader, reader->at, BV_WASM_LIMIT_LOCALS);
 }
 
 static bool expand(struct bv_wasm_compiler *c)
@@ -204,12 +211,14 @@ static bool expand(struct bv_wasm_compiler *c)
     uint64_t body_bytes = (uint64_t)(c->reader->end - c->reader->at);
     c->expanded = c->local_count <= EXPAND_ALWAYS + 4 * body_bytes ? c->local_count : 0;
     if (!bv_wasm_grow(c->budget, &c->locals, &c->local_capacity, c->expanded, sizeof(*c->locals)) ||
-        !bv_wasm_grow(c->budget, &c->local_uses, &c->uses_capacity, c->local_count, sizeof(*c->local_uses))) {
+        !bv_wasm_grow(c->budget, &c->local_uses, &c->uses_capacity, c->local_count,
+                      sizeof(*c->local_uses))) {
         return bv_wasm_fail_nomem(c->reader);
     }
     for (uint32_t i = 0, index = 0; i < c->run_count && c->expanded; i++) {
         const struct bv_wasm_local_run *run = &c->runs[i];
-        for (uint32_t slot = run->slot; index < run->end; index++, slot += bv_wasm_cells_of(run->type)) {
+        for (uint32_t slot = run->slot; index < run->end;
+             index++, slot += bv_wasm_cells_of(run->type)) {
             c->locals[index] = (struct bv_wasm_local){ .slot = slot, .type = run->type };
         }
     }

@@ -6,15 +6,21 @@
 
 #include <string.h>
 
-struct immediates { uint32_t memory, offset; uint8_t lane; const uint8_t *bytes; };
+struct immediates {
+    uint32_t memory, offset;
+    uint8_t lane;
+    const uint8_t *bytes;
+};
 
-static bool read_immediates(struct bv_wasm_compiler *c, const struct bv_wasm_simd_op *op, struct immediates *ret)
+static bool read_immediates(struct bv_wasm_compiler *c, const struct bv_wasm_simd_op *op,
+                            struct immediates *ret)
 {
     bool shuffle = op->shape == BV_WASM_SIMD_SHUFFLE;
     if (op->bytes && !bv_wasm_read_memory_access(c, op->align_log2, &ret->memory, &ret->offset)) {
         return false;
     }
-    if ((shuffle || op->shape == BV_WASM_SIMD_CONST) && !bv_wasm_read_bytes(c->reader, 16, &ret->bytes)) {
+    if ((shuffle || op->shape == BV_WASM_SIMD_CONST) &&
+        !bv_wasm_read_bytes(c->reader, 16, &ret->bytes)) {
         return false;
     }
     if (op->lanes && !shuffle && !bv_wasm_read_byte(c->reader, &ret->lane)) {
@@ -24,7 +30,8 @@ static bool read_immediates(struct bv_wasm_compiler *c, const struct bv_wasm_sim
     for (int i = 0; shuffle && i < 16; i++) {
         valid = valid && ret->bytes[i] < op->lanes;
     }
-    return valid || bv_wasm_fail(c->reader, BV_WASM_INVALID, c->reader->at - 1, "invalid lane index");
+    return valid ||
+           bv_wasm_fail(c->reader, BV_WASM_INVALID, c->reader->at - 1, "invalid lane index");
 }
 
 static bool compile_constant(struct bv_wasm_compiler *c, const struct immediates *immediates)
@@ -40,21 +47,24 @@ static bool compile_constant(struct bv_wasm_compiler *c, const struct immediates
 
 /* Fields: a is the result, b and c the first two operands; a store has no result. Second unit: the instruction with what its NaNs
  * become, and its third operand, lane or memory; third unit: of memory shapes the offset, and of a shuffle with the fourth its lanes. */
-static void emit(struct bv_wasm_compiler *c, uint32_t second, const struct bv_wasm_simd_op *op, struct bv_wasm_entry *operands,
-                 const struct immediates *immediates)
+static void emit(struct bv_wasm_compiler *c, uint32_t second, const struct bv_wasm_simd_op *op,
+                 struct bv_wasm_entry *operands, const struct immediates *immediates)
 {
     uint16_t slots[3] = { 0 };
     for (uint32_t i = 0; i < op->operand_count; i++) {
-        slots[i] = bv_wasm_in(c, bv_wasm_slot_of(c, &operands[i]), bv_wasm_cells_of(op->operands[i]), i);
+        slots[i] =
+            bv_wasm_in(c, bv_wasm_slot_of(c, &operands[i]), bv_wasm_cells_of(op->operands[i]), i);
     }
     uint16_t a = op->result ? bv_wasm_out(c, c->height, bv_wasm_cells_of(op->result)) : 0;
-    enum bv_wasm_code code = (enum bv_wasm_code)(BV_WASM_CODE_VECTOR_UNARY + (op->shape - BV_WASM_SIMD_UNARY));
+    enum bv_wasm_code code =
+        (enum bv_wasm_code)(BV_WASM_CODE_VECTOR_UNARY + (op->shape - BV_WASM_SIMD_UNARY));
     union bv_wasm_unit *unit = bv_wasm_emit(c, code, bv_wasm_code_info[code].units);
     unit->a = a;
     unit->b = slots[0];
     unit->c = slots[1];
     unit[1].low = second | (uint32_t)(c->canonical ? op->nan_shape : BV_WASM_NAN_NONE) << 16;
-    unit[1].high = op->shape == BV_WASM_SIMD_TERNARY ? slots[2] : immediates->lane | immediates->memory << 8;
+    unit[1].high =
+        op->shape == BV_WASM_SIMD_TERNARY ? slots[2] : immediates->lane | immediates->memory << 8;
     if (op->bytes) {
         unit[2].imm = immediates->offset;
         bv_wasm_mark_trap(c);
@@ -65,7 +75,9 @@ static void emit(struct bv_wasm_compiler *c, uint32_t second, const struct bv_wa
         bv_wasm_out_done(c);
     }
 }
-_Static_assert(BV_WASM_CODE_VECTOR_STORE_LANE - BV_WASM_CODE_VECTOR_UNARY == BV_WASM_SIMD_STORE_LANE - BV_WASM_SIMD_UNARY, "one order");
+_Static_assert(BV_WASM_CODE_VECTOR_STORE_LANE - BV_WASM_CODE_VECTOR_UNARY ==
+                   BV_WASM_SIMD_STORE_LANE - BV_WASM_SIMD_UNARY,
+               "one order");
 
 bool bv_wasm_compile_vector(struct bv_wasm_compiler *c)
 {
