@@ -77,7 +77,9 @@ enum bv_wasm_answer bv_wasm_call_host(struct bv_wasm_store *store, struct bv_was
                         *results = store->host_values + type->param_count;
     struct bv_wasm_caller self = { .store = store, .instance = caller };
     bv_wasm_values_out(store->cells + base, type->params, type->param_count, args);
-    memset(results, 0, type->result_count * sizeof(*results));
+    if (type->result_count) {
+        memset(results, 0, type->result_count * sizeof(*results));
+    }
     enum bv_wasm_answer answer = function->host(function->context, &self, args, results);
     if (answer == BV_WASM_DONE) {
         bool known = bv_wasm_values_in(store, results, type->results, type->result_count,
