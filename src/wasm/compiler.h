@@ -54,6 +54,7 @@ struct bv_wasm_compiler {
     uint32_t *local_uses;                /* entries of the stack that are this local */
     uint32_t stack_count, stack_capacity, block_count, block_capacity, local_capacity, run_count, run_capacity, uses_capacity;
     uint32_t local_count, expanded;      /* expanded: how many locals[] holds */
+    uint32_t floor;                      /* height of the innermost block */
     uint32_t lazy_from;                  /* no entry below is a local */
     uint32_t height, height_max, height_limit; /* cells */
     uint32_t pending;
@@ -72,15 +73,14 @@ struct bv_wasm_compiler {
 
 void bv_wasm_push_slow(struct bv_wasm_compiler *c, uint32_t cells);
 bool bv_wasm_mismatch(struct bv_wasm_compiler *c);
-/* Pops a value of the type, UNKNOWN: of any. False: type mismatch. */
-bool bv_wasm_pop(struct bv_wasm_compiler *c, uint8_t type, struct bv_wasm_entry *ret_entry);
+bool bv_wasm_pop_slow(struct bv_wasm_compiler *c, uint8_t type, struct bv_wasm_entry *ret_entry);
 /* Holds the top of the stack against the types and leaves it there. */
 bool bv_wasm_check_top(struct bv_wasm_compiler *c, const uint8_t *types, uint32_t count);
 /* The same for one of several labels: what an earlier label made of values from nowhere does not bind the next. */
 bool bv_wasm_check_label(struct bv_wasm_compiler *c, const uint8_t *types, uint32_t count);
 void bv_wasm_push_slots(struct bv_wasm_compiler *c, const uint8_t *types, uint32_t count);
 void bv_wasm_truncate(struct bv_wasm_compiler *c, uint32_t height); /* drops entries down to a height of the stack */
-bool bv_wasm_find_local(struct bv_wasm_compiler *c, uint32_t index, struct bv_wasm_local *ret_local);
+bool bv_wasm_find_local_slow(struct bv_wasm_compiler *c, uint32_t index, struct bv_wasm_local *ret_local);
 bool bv_wasm_enter_locals(struct bv_wasm_compiler *c); /* parameters and declared locals, from the reader */
 void bv_wasm_compiler_done(struct bv_wasm_compiler *c);
 
@@ -96,22 +96,77 @@ static inline void bv_wasm_push(struct bv_wasm_compiler *c, uint8_t type, enum b
     }
 }
 
+static inline bool bv_wasm_find_local(struct bv_wasm_compiler *c, uint32_t index, struct bv_wasm_local *ret_local)
+{
+    if (index < c->expanded) {
+        *ret_local = c->locals[index];
+        return true;
+    }
+    return bv_wasm_find_local_slow(c, index, ret_local);
+}
+
 /* A value that follows a local until it is used. */
 static inline bool bv_wasm_is_lazy(const struct bv_wasm_entry *entry)
 {
     return entry->place >= BV_WASM_IN_LOCAL;
 }
 
+/* Pops a value of the type, UNKNOWN: of any. False: type mismatch. */
+static inline bool bv_wasm_pop(struct bv_wasm_compiler *c, uint8_t type, struct bv_wasm_entry *ret_entry)
+{
+    if (c->stack_count == c->floor || c->stack[c->stack_count - 1].type != type) {
+        return bv_wasm_pop_slow(c, type, ret_entry);
+    }
+    const struct bv_wasm_entry *entry = &c->stack[--c->stack_count];
+    c->height = entry->slot;
+    if (bv_wasm_is_lazy(entry)) {
+        c->local_uses[(uint32_t)entry->bits]--;
+    }
+    c->lazy_from = c->lazy_from > c->stack_count ? c->stack_count : c->lazy_from;
+    *ret_entry = *entry;
+    return true;
+}
+
 /* ---- emit.c: writing code ---- */
 
 extern const struct bv_wasm_code_info { uint8_t units; bool writes; } bv_wasm_code_info[];
 
-union bv_wasm_unit *bv_wasm_emit(struct bv_wasm_compiler *c, enum bv_wasm_code code, uint32_t units); /* zeroed but for op */
+bool bv_wasm_grow_code(struct bv_wasm_compiler *c, uint32_t units);
+/* One operation; its units are zero but for op. */
+static inline union bv_wasm_unit *bv_wasm_emit(struct bv_wasm_compiler *c, enum bv_wasm_code code, uint32_t units)
+{
+    struct bv_wasm_module *module = c->module;
+    if (c->dead || (units > module->code_capacity - module->code_units && !bv_wasm_grow_code(c, units))) {
+        return c->scratch;
+    }
+    union bv_wasm_unit *unit = &module->code[module->code_units];
+    for (uint32_t i = 0; i < units; i++) {
+        unit[i].imm = 0;
+    }
+    unit->op = (uint16_t)code;
+    c->emitted = module->code_units;
+    c->previous = c->last;
+    c->last = c->fuse ? c->emitted : BV_WASM_NONE;
+    module->code_units += units;
+    return unit;
+}
 void bv_wasm_mark_trap(struct bv_wasm_compiler *c);  /* the operation that was emitted last can trap */
 void bv_wasm_mark_label(struct bv_wasm_compiler *c); /* a run can stop here, before the operation */
 void bv_wasm_take_back(struct bv_wasm_compiler *c);  /* removes the operation `last` */
-bool bv_wasm_made_by_last(const struct bv_wasm_compiler *c, const struct bv_wasm_entry *entry);
-uint32_t bv_wasm_slot_of(struct bv_wasm_compiler *c, struct bv_wasm_entry *entry); /* a constant is first put into its slot */
+static inline bool bv_wasm_made_by_last(const struct bv_wasm_compiler *c, const struct bv_wasm_entry *entry)
+{
+    if (c->last == BV_WASM_NONE || entry->place != BV_WASM_IN_SLOT || c->dead) {
+        return false;
+    }
+    const union bv_wasm_unit *unit = &c->module->code[c->last];
+    return unit->a == entry->slot && bv_wasm_code_info[unit->op].writes;
+}
+uint32_t bv_wasm_slot_of_slow(struct bv_wasm_compiler *c, struct bv_wasm_entry *entry);
+/* Of an entry that was popped, or of one that stays: what is in no slot yet is put into its own, which is free for it either way. */
+static inline uint32_t bv_wasm_slot_of(struct bv_wasm_compiler *c, struct bv_wasm_entry *entry)
+{
+    return entry->place == BV_WASM_IN_SLOT ? entry->slot : bv_wasm_slot_of_slow(c, entry);
+}
 void bv_wasm_copy(struct bv_wasm_compiler *c, uint32_t to, const struct bv_wasm_entry *entry);
 void bv_wasm_settle(struct bv_wasm_compiler *c, struct bv_wasm_entry *entry);       /* puts an entry into its own slot */
 void bv_wasm_settle_top(struct bv_wasm_compiler *c, uint32_t count);
@@ -119,9 +174,28 @@ void bv_wasm_settle_locals(struct bv_wasm_compiler *c);                         
 void bv_wasm_assign_local(struct bv_wasm_compiler *c, uint32_t index, const struct bv_wasm_local *local, struct bv_wasm_entry *entry);
 
 /* Slots of operands for one operation; in a wide function they go through scratch slots. which: 0 to 3, a different one per operand. */
-uint16_t bv_wasm_in(struct bv_wasm_compiler *c, uint32_t slot, uint32_t cells, uint32_t which);
-uint16_t bv_wasm_out(struct bv_wasm_compiler *c, uint32_t slot, uint32_t cells);
-void bv_wasm_out_done(struct bv_wasm_compiler *c); /* after the operation that bv_wasm_out() was for */
+uint16_t bv_wasm_in_wide(struct bv_wasm_compiler *c, uint32_t slot, uint32_t cells, uint32_t which);
+uint16_t bv_wasm_out_wide(struct bv_wasm_compiler *c, uint32_t slot, uint32_t cells);
+void bv_wasm_out_done_wide(struct bv_wasm_compiler *c);
+
+static inline uint16_t bv_wasm_in(struct bv_wasm_compiler *c, uint32_t slot, uint32_t cells, uint32_t which)
+{
+    return slot <= UINT16_MAX - 1 ? (uint16_t)slot : bv_wasm_in_wide(c, slot, cells, which);
+}
+
+static inline uint16_t bv_wasm_out(struct bv_wasm_compiler *c, uint32_t slot, uint32_t cells)
+{
+    c->wide_out = BV_WASM_NONE;
+    return slot <= UINT16_MAX - 1 ? (uint16_t)slot : bv_wasm_out_wide(c, slot, cells);
+}
+
+/* After the operation that bv_wasm_out() was for. */
+static inline void bv_wasm_out_done(struct bv_wasm_compiler *c)
+{
+    if (c->wide_out != BV_WASM_NONE) {
+        bv_wasm_out_done_wide(c);
+    }
+}
 
 /* ---- control.c ---- */
 

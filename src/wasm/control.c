@@ -285,6 +285,7 @@ static bool push_block(struct bv_wasm_compiler *c, const struct bv_wasm_block *b
         return bv_wasm_fail_nomem(c->reader);
     }
     c->blocks[c->block_count++] = *block;
+    c->floor = block->height;
     return true;
 }
 
@@ -419,6 +420,7 @@ bool bv_wasm_compile_end(struct bv_wasm_compiler *c)
         emit_return(c);
     }
     c->block_count--;
+    c->floor = c->block_count ? c->blocks[c->block_count - 1].height : 0;
     return true;
 }
 

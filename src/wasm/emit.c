@@ -12,7 +12,7 @@ const struct bv_wasm_code_info bv_wasm_code_info[BV_WASM_CODES] = {
 #undef BV_CODE
 };
 
-static bool grow_code(struct bv_wasm_compiler *c, uint32_t units)
+bool bv_wasm_grow_code(struct bv_wasm_compiler *c, uint32_t units)
 {
     struct bv_wasm_module *module = c->module;
     if (module->code_units + (uint64_t)units > BV_WASM_MAX_CODE_UNITS) {
@@ -21,25 +21,6 @@ static bool grow_code(struct bv_wasm_compiler *c, uint32_t units)
     return bv_wasm_grow(c->budget, &module->code, &module->code_capacity,
                         module->code_units + (uint64_t)units, sizeof(*module->code)) ||
            bv_wasm_fail_nomem(c->reader);
-}
-
-union bv_wasm_unit *bv_wasm_emit(struct bv_wasm_compiler *c, enum bv_wasm_code code, uint32_t units)
-{
-    struct bv_wasm_module *module = c->module;
-    BV_ASSERT(units <= BV_COUNT(c->scratch));
-    if (c->dead || (units > module->code_capacity - module->code_units && !grow_code(c, units))) {
-        return c->scratch;
-    }
-    union bv_wasm_unit *unit = &module->code[module->code_units];
-    for (uint32_t i = 0; i < units; i++) {
-        unit[i].imm = 0;
-    }
-    unit->op = (uint16_t)code;
-    c->emitted = module->code_units;
-    c->previous = c->last;
-    c->last = c->fuse ? c->emitted : BV_WASM_NONE;
-    module->code_units += units;
-    return unit;
 }
 
 void bv_wasm_take_back(struct bv_wasm_compiler *c)
@@ -76,20 +57,8 @@ void bv_wasm_mark_label(struct bv_wasm_compiler *c)
     add_mark(c, 2 * c->module->code_units);
 }
 
-bool bv_wasm_made_by_last(const struct bv_wasm_compiler *c, const struct bv_wasm_entry *entry)
+uint16_t bv_wasm_in_wide(struct bv_wasm_compiler *c, uint32_t slot, uint32_t cells, uint32_t which)
 {
-    if (c->last == BV_WASM_NONE || c->dead || entry->place != BV_WASM_IN_SLOT) {
-        return false;
-    }
-    const union bv_wasm_unit *unit = &c->module->code[c->last];
-    return bv_wasm_code_info[unit->op].writes && unit->a == entry->slot;
-}
-
-uint16_t bv_wasm_in(struct bv_wasm_compiler *c, uint32_t slot, uint32_t cells, uint32_t which)
-{
-    if (slot <= UINT16_MAX - 1) {
-        return (uint16_t)slot;
-    }
     if (!c->wide) {
         c->needs_wide = true;
         return 0;
@@ -102,26 +71,20 @@ uint16_t bv_wasm_in(struct bv_wasm_compiler *c, uint32_t slot, uint32_t cells, u
     return (uint16_t)scratch;
 }
 
-uint16_t bv_wasm_out(struct bv_wasm_compiler *c, uint32_t slot, uint32_t cells)
+uint16_t bv_wasm_out_wide(struct bv_wasm_compiler *c, uint32_t slot, uint32_t cells)
 {
-    c->wide_out = BV_WASM_NONE;
-    if (slot <= UINT16_MAX - 1) {
-        return (uint16_t)slot;
-    }
     c->needs_wide = c->needs_wide || !c->wide;
     c->wide_out = slot;
     c->wide_out_cells = cells;
     return (uint16_t)(c->scratch_slot + BV_WASM_SCRATCH_CELLS - 2);
 }
 
-void bv_wasm_out_done(struct bv_wasm_compiler *c)
+void bv_wasm_out_done_wide(struct bv_wasm_compiler *c)
 {
-    if (c->wide_out != BV_WASM_NONE) {
-        union bv_wasm_unit *unit = bv_wasm_emit(
-            c, c->wide_out_cells == 2 ? BV_WASM_CODE_COPY2_WIDE : BV_WASM_CODE_COPY_WIDE, 2);
-        unit[1].low = c->wide_out;
-        unit[1].high = c->scratch_slot + BV_WASM_SCRATCH_CELLS - 2;
-    }
+    union bv_wasm_unit *unit = bv_wasm_emit(
+        c, c->wide_out_cells == 2 ? BV_WASM_CODE_COPY2_WIDE : BV_WASM_CODE_COPY_WIDE, 2);
+    unit[1].low = c->wide_out;
+    unit[1].high = c->scratch_slot + BV_WASM_SCRATCH_CELLS - 2;
 }
 
 static void copy_slot(struct bv_wasm_compiler *c, uint32_t to, uint32_t from, uint32_t cells)
@@ -203,8 +166,7 @@ void bv_wasm_copy(struct bv_wasm_compiler *c, uint32_t to, const struct bv_wasm_
     BV_UNREACHABLE();
 }
 
-/* Of an entry that was popped, or of one that stays: its own slot is free for it either way. */
-uint32_t bv_wasm_slot_of(struct bv_wasm_compiler *c, struct bv_wasm_entry *entry)
+uint32_t bv_wasm_slot_of_slow(struct bv_wasm_compiler *c, struct bv_wasm_entry *entry)
 {
     struct bv_wasm_local local;
     switch ((enum bv_wasm_place)entry->place) {

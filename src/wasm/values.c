@@ -29,7 +29,7 @@ void bv_wasm_push_slow(struct bv_wasm_compiler *c, uint32_t cells)
     }
 }
 
-bool bv_wasm_pop(struct bv_wasm_compiler *c, uint8_t type, struct bv_wasm_entry *ret_entry)
+bool bv_wasm_pop_slow(struct bv_wasm_compiler *c, uint8_t type, struct bv_wasm_entry *ret_entry)
 {
     const struct bv_wasm_block *block = &c->blocks[c->block_count - 1];
     if (c->stack_count == block->height) {
@@ -127,12 +127,9 @@ void bv_wasm_truncate(struct bv_wasm_compiler *c, uint32_t height)
     c->lazy_from = c->lazy_from > c->stack_count ? c->stack_count : c->lazy_from;
 }
 
-bool bv_wasm_find_local(struct bv_wasm_compiler *c, uint32_t index, struct bv_wasm_local *ret_local)
+bool bv_wasm_find_local_slow(struct bv_wasm_compiler *c, uint32_t index,
+                             struct bv_wasm_local *ret_local)
 {
-    if (index < c->expanded) {
-        *ret_local = c->locals[index];
-        return true;
-    }
     if (index >= c->local_count) {
         return bv_wasm_fail_index(c->reader, c->reader->at, "local", index);
     }
