@@ -1,7 +1,7 @@
 #!/bin/sh
 # tools/packages.sh - makes sure that the Debian packages of the named groups are installed.
 #
-# usage: tools/packages.sh GROUP...     groups: build check fuzz format
+# usage: tools/packages.sh GROUP...     groups: build check fuzz wasm format
 # Asks dpkg first and calls apt-get only for what is missing; as an ordinary user through sudo. On a system
 # without dpkg it trusts the machine: the build itself then names what it lacks.
 set -eu
@@ -12,9 +12,10 @@ for group in "$@"; do
     build) want="$want build-essential meson ninja-build pkg-config python3 libseccomp-dev libjansson-dev nettle-dev" ;;
     check) want="$want jq util-linux bubblewrap perl-base python3-jsonschema" ;;
     fuzz) want="$want clang-14 libclang-rt-14-dev" ;;
+    wasm) want="$want clang-14 lld wasi-libc libclang-rt-14-dev-wasm32 binaryen nodejs" ;;
     format) want="$want clang-format" ;;
     *)
-        echo "packages.sh: unknown group $group (build, check, fuzz, format)" >&2
+        echo "packages.sh: unknown group $group (build, check, fuzz, wasm, format)" >&2
         exit 2
         ;;
     esac
