@@ -47,6 +47,15 @@ fuzz-ledger:
 bench: all packages-check
 	@python3 bench/run.py
 
+# The engine beside node, and against it: N modules that binaryen makes.
+N ?= 1000
+.PHONY: bench-wasm differential
+bench-wasm: all packages-wasm
+	@python3 bench/wasm.py build
+
+differential: all packages-wasm
+	@python3 tests/wasm/differential.py $(N)
+
 soak: all
 	@python3 tests/soak/soak.py --bvisor build/bvisor
 
