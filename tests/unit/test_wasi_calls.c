@@ -58,7 +58,8 @@ static uint64_t mtime_of(const char *name)
                : 0;
 }
 
-/* clang-format off: a case that is one line stays one */
+/* A case that is one line stays one. */
+/* clang-format off */
 #define OK(name)  static bool name##_good(struct guest *g)
 #define ERR(name) static bool name##_bad(struct guest *g)
 
