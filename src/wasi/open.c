@@ -82,11 +82,10 @@ static int judge(const struct opening *o, const struct stat *st)
 static int create(const struct opening *o, int *ret_fd, struct stat *ret_stat)
 {
     struct bv_wasi *wasi = o->call->wasi;
-    enum bv_wasi_access access = BV_WASI_WRITE;
-    if ((o->base & WASI_RIGHT_FD_READ) != 0) {
-        access = BV_WASI_READ_WRITE;
+    int result = wasi_path_may(o->call, o->dir, o->path, o->root, BV_WASI_WRITE);
+    if (result == WASI_SUCCESS && (o->base & WASI_RIGHT_FD_READ) != 0) {
+        result = wasi_path_may(o->call, o->dir, o->path, o->root, BV_WASI_READ);
     }
-    int result = wasi_path_may(o->call, o->dir, o->path, o->root, access);
     if (result == WASI_SUCCESS) {
         result = wasi_names_room(o->call);
     }
