@@ -55,7 +55,8 @@ const char *bv_wasm_trap_text(enum bv_wasm_trap trap);
 struct bv_wasm_module; /* immutable after compile; counted */
 struct bv_wasm_options {
     bool canonical_nans;  /* every NaN result is the canonical one (deterministic mode, the default of bvisor) */
-    bool count_each;      /* the oracle: fuel is charged instruction by instruction; slow */
+    bool count_each;      /* the oracle: fuel is charged instruction by instruction, and no instructions are fused; slow */
+    bool only_2_0;        /* refuse what WebAssembly 2.0 does not have: tail calls and more than one memory */
 };
 /* bytes are copied as far as needed. On failure *error is filled and nothing is kept. Memory is the module's own, returned by
  * bv_wasm_module_bytes(); at most max_bytes of it are allocated, else BV_WASM_NOMEM. */
