@@ -19,7 +19,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-#define STORAGE_LIMIT (1u << 20)
+#define STORAGE_LIMIT (32u << 10)
 #define CALLS_MAX     64
 enum { IN = 3, OUT = 1u << 20 };
 

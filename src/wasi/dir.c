@@ -1,9 +1,11 @@
 /* wasi/dir.c - fd_readdir: a directory's entries, from a cookie on.
  *
- * A cookie is the kernel's own position behind an entry (d_off), which holds while others add and remove names. The kernel's
- * entries are kept until the guest has taken them: a guest that reads on where it stopped, as all libraries do, causes no
- * seek, and a change of the directory between two calls neither repeats nor loses what was not touched, also on file
- * systems whose positions only count. An entry that does not fit fills the guest's buffer and is not taken. */
+ * A cookie is the number of entries that this descriptor has handed out before it; behind each stands the kernel's own
+ * position (d_off), which holds while others add and remove names. The kernel's number itself will not do: ext4's is a hash
+ * of 63 bits, and telldir() of a 32-bit guest has 32. The kernel's entries are kept until the guest has taken them: a guest
+ * that reads on where it stopped, as all libraries do, causes no seek, and a change of the directory between two calls
+ * neither repeats nor loses what was not touched, also on file systems whose positions only count. An entry that does not
+ * fit fills the guest's buffer and is not taken. */
 #include "wasi/state.h"
 
 #include <dirent.h>
@@ -15,18 +17,22 @@
 #include "base/check.h"
 
 #define LISTING_BYTES 8192u
+#define POSITIONS_MIN 64u
 #define ENTRIES_PIECE 1024u /* of one entry into the host function */
 
 struct wasi_listing {
-    uint64_t cookie; /* of the entry at `at`: the position behind the one before it */
-    size_t at, size;
+    uint64_t cookie;     /* entries before the one at `at` */
+    uint64_t *positions; /* positions[n]: where the kernel goes on behind entry n + 1 */
+    size_t known, room;  /* of positions */
+    size_t at, size;     /* of bytes */
     _Alignas(struct dirent64) char bytes[LISTING_BYTES];
 };
 
 void wasi_listing_free(struct bv_wasi *wasi, struct wasi_listing *listing)
 {
     if (listing) {
-        wasi_release_memory(wasi, sizeof(*listing));
+        wasi_release_memory(wasi, sizeof(*listing) + listing->room * sizeof(*listing->positions));
+        free(listing->positions);
         free(listing);
     }
 }
@@ -47,11 +53,36 @@ static int open_listing(struct bv_wasi *wasi, struct wasi_descriptor *dir)
     return WASI_SUCCESS;
 }
 
+/* Room to remember one more position. */
+static bool make_room(struct bv_wasi *wasi, struct wasi_listing *listing)
+{
+    if (listing->cookie < listing->room) {
+        return true;
+    }
+    const size_t room = listing->room != 0 ? listing->room * 2 : POSITIONS_MIN;
+    const size_t more = (room - listing->room) * sizeof(*listing->positions);
+    if (!wasi_charge_memory(wasi, more)) {
+        return false;
+    }
+    uint64_t *positions = realloc(listing->positions, room * sizeof(*positions));
+    if (!positions) {
+        wasi_release_memory(wasi, more);
+        return false;
+    }
+    listing->positions = positions;
+    listing->room = room;
+    return true;
+}
+
 static int move_to(const struct wasi_descriptor *dir, uint64_t cookie)
 {
     struct wasi_listing *listing = dir->listing;
-    if (cookie > INT64_MAX || lseek(dir->fd, (off_t)cookie, SEEK_SET) < 0) {
+    if (cookie > listing->known) {
         return WASI_EINVAL;
+    }
+    const uint64_t position = cookie > 0 ? listing->positions[cookie - 1] : 0;
+    if (lseek(dir->fd, (off_t)position, SEEK_SET) < 0) {
+        return wasi_errno(errno);
     }
     listing->cookie = cookie;
     listing->at = listing->size = 0;
@@ -59,7 +90,8 @@ static int move_to(const struct wasi_descriptor *dir, uint64_t cookie)
 }
 
 /* The entry at the cookie; NULL at the end. */
-static int peek(const struct wasi_descriptor *dir, const struct dirent64 **ret_entry)
+static int peek(struct bv_wasi *wasi, const struct wasi_descriptor *dir,
+                const struct dirent64 **ret_entry)
 {
     struct wasi_listing *listing = dir->listing;
     if (listing->at == listing->size) {
@@ -70,13 +102,20 @@ static int peek(const struct wasi_descriptor *dir, const struct dirent64 **ret_e
         listing->at = 0;
         listing->size = (size_t)size;
     }
-    *ret_entry = listing->at < listing->size ? (const void *)(listing->bytes + listing->at) : NULL;
+    if (listing->at == listing->size) {
+        return WASI_SUCCESS;
+    }
+    if (!make_room(wasi, listing)) {
+        return WASI_ENOMEM;
+    }
+    *ret_entry = (const void *)(listing->bytes + listing->at);
     return WASI_SUCCESS;
 }
 
 static void take(struct wasi_listing *listing, const struct dirent64 *entry)
 {
-    listing->cookie = (uint64_t)entry->d_off;
+    listing->positions[listing->cookie++] = (uint64_t)entry->d_off;
+    listing->known = listing->cookie > listing->known ? (size_t)listing->cookie : listing->known;
     listing->at += entry->d_reclen;
 }
 
@@ -94,11 +133,11 @@ static uint8_t type_of(const struct dirent64 *entry)
 }
 
 /* Writes as much of an entry as fits; how much that was. */
-static size_t put(uint8_t *at, size_t room, const struct dirent64 *entry)
+static size_t put(uint8_t *at, size_t room, uint64_t next, const struct dirent64 *entry)
 {
     uint8_t head[WASI_DIRENT_BYTES] = { 0 };
     const size_t name = strlen(entry->d_name), first = room < sizeof(head) ? room : sizeof(head);
-    wasi_put(head, (uint64_t)entry->d_off, 8);
+    wasi_put(head, next, 8);
     wasi_put(head + 8, entry->d_ino, 8);
     wasi_put(head + 16, name, 4);
     wasi_put(head + 20, type_of(entry), 1);
@@ -117,7 +156,7 @@ static int list(struct wasi_call *call, struct wasi_descriptor *dir, uint8_t *bu
             wasi->pending_cookie = dir->listing->cookie;
             return wasi_go_on(call);
         }
-        const int result = peek(dir, &entry);
+        const int result = peek(wasi, dir, &entry);
         if (result != WASI_SUCCESS) {
             return result;
         }
@@ -126,7 +165,7 @@ static int list(struct wasi_call *call, struct wasi_descriptor *dir, uint8_t *bu
         }
         const size_t whole = WASI_DIRENT_BYTES + strlen(entry->d_name),
                      room = size - (size_t)wasi->pending_done;
-        const size_t used = put(buffer + wasi->pending_done, room, entry);
+        const size_t used = put(buffer + wasi->pending_done, room, dir->listing->cookie + 1, entry);
         wasi->pending_done += used;
         bv_wasm_caller_charge(call->caller, 1 + used / 64);
         if (used == whole) {

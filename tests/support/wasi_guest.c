@@ -141,13 +141,17 @@ void guest_defaults(struct guest *guest, struct bv_wasi_options *options)
                                          .storage_max_bytes = UINT64_MAX };
 }
 
+/* Kept from one guest to the next: a fuzz target starts thousands a second. */
+static uint8_t *spare_memory;
+
 void guest_start(struct guest *guest, const struct bv_wasi_options *options)
 {
     const char *why = NULL;
     memset(guest, 0, sizeof(*guest));
     guest->sink_room = SIZE_MAX;
     guest->sink_wait_fd = -1;
-    guest->memory = calloc(1, GUEST_MEMORY);
+    guest->memory = spare_memory ? spare_memory : calloc(1, GUEST_MEMORY);
+    spare_memory = NULL;
     if (!guest->memory || bv_wasi_new(options, &guest->wasi, &why) != 0) {
         give_up(why ? why : "memory");
     }
@@ -183,7 +187,8 @@ void guest_stop(struct guest *guest)
         free(guest->functions[i]);
     }
     bv_wasi_free(guest->wasi);
-    free(guest->memory);
+    free(spare_memory);
+    spare_memory = guest->memory;
     guest->wasi = NULL;
 }
 
