@@ -125,59 +125,87 @@ static int split(const char *path, char parent[PATH_MAX], struct wasi_place *pla
     return WASI_SUCCESS;
 }
 
-/* ---- which root ---- */
-
-bool wasi_path_is_root(const struct bv_wasi *wasi, const struct stat *stat)
-{
-    for (size_t i = 0; i < wasi->root_count; i++) {
-        if (wasi->roots[i].ino == stat->st_ino && wasi->roots[i].dev == stat->st_dev) {
-            return true;
-        }
-    }
-    return false;
-}
+/* ---- which root ----
+ *
+ * What is exposed under another name, or temporary, is what it is only by that name: reached from elsewhere, its directory is
+ * part of where it lies, as a bind mount's source is. */
 
 static size_t root_of(const struct bv_wasi *wasi, const struct stat *stat, size_t preferred)
 {
     size_t found = WASI_NO_ROOT;
     for (size_t i = 0; i < wasi->root_count; i++) {
-        if (wasi->roots[i].ino == stat->st_ino && wasi->roots[i].dev == stat->st_dev) {
-            found = i == preferred || found == WASI_NO_ROOT ? i : found;
+        const struct wasi_root *root = &wasi->roots[i];
+        if (root->ino == stat->st_ino && root->dev == stat->st_dev &&
+            (i == preferred || (root->kind == BV_WASI_ROOT_DECLARED && found == WASI_NO_ROOT))) {
+            found = i;
         }
     }
     return found;
 }
 
-/* The innermost root that an open directory lies in. Takes the descriptor. */
-static int climb(struct wasi_call *call, int fd, size_t preferred, size_t *ret_root)
+bool wasi_path_is_root(const struct bv_wasi *wasi, const struct stat *stat)
 {
-    int result =
-        WASI_ENOTCAPABLE; /* somebody moved it out of every root: nothing may be done there */
+    return root_of(wasi, stat, WASI_NO_ROOT) != WASI_NO_ROOT;
+}
+
+/* One level up; the descriptor is exchanged. False at the top, or where nobody gets further. */
+static bool ascend(int *fd)
+{
+    struct stat here, above;
+    const int up = wasi_fd_above_stdio(openat(*fd, "..", O_PATH | O_DIRECTORY | O_CLOEXEC));
+    if (up < 0) {
+        return false;
+    }
+    const bool top = fstat(*fd, &here) != 0 || fstat(up, &above) != 0 ||
+                     (here.st_ino == above.st_ino && here.st_dev == above.st_dev);
+    (void)close(*fd);
+    *fd = up;
+    return !top;
+}
+
+/* Takes the descriptor. */
+static int climb(struct wasi_call *call, const struct bv_wasi *wasi, int fd, size_t preferred,
+                 size_t *ret_root)
+{
+    size_t root = WASI_NO_ROOT;
     for (int level = 0; level < ANCESTORS_MAX; level++) {
-        struct stat st, above;
-        if (fstat(fd, &st) != 0) {
-            result = wasi_errno(errno);
+        struct stat st;
+        root = fstat(fd, &st) == 0 ? root_of(wasi, &st, preferred) : WASI_NO_ROOT;
+        if (root != WASI_NO_ROOT || !ascend(&fd)) {
             break;
         }
-        *ret_root = root_of(call->wasi, &st, preferred);
-        if (*ret_root != WASI_NO_ROOT) {
-            result = WASI_SUCCESS;
-            break;
+        if (call) {
+            bv_wasm_caller_charge(call->caller, 1);
         }
-        const int up = wasi_fd_above_stdio(openat(fd, "..", O_PATH | O_DIRECTORY | O_CLOEXEC));
-        if (up < 0 || fstat(up, &above) != 0 ||
-            (above.st_ino == st.st_ino && above.st_dev == st.st_dev)) {
-            if (up >= 0) {
-                (void)close(up);
-            }
-            break;
-        }
-        (void)close(fd);
-        fd = up;
-        bv_wasm_caller_charge(call->caller, 1);
     }
     (void)close(fd);
-    return result;
+    *ret_root = root;
+    /* In no root: somebody moved it out of all of them, and nothing may be done there. */
+    return root != WASI_NO_ROOT ? WASI_SUCCESS : WASI_ENOTCAPABLE;
+}
+
+int wasi_path_innermost(struct wasi_call *call, const struct bv_wasi *wasi, int fd,
+                        size_t preferred, size_t *ret_root)
+{
+    const int copy = wasi_fd_above_stdio(fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1));
+    return copy >= 0 ? climb(call, wasi, copy, preferred, ret_root) : wasi_errno(-copy);
+}
+
+/* Is a declared root beneath a root? */
+bool wasi_path_nested(const struct bv_wasi *wasi)
+{
+    for (size_t i = 0; i < wasi->root_count; i++) {
+        for (size_t outer = 0;
+             outer < wasi->root_count && wasi->roots[i].kind == BV_WASI_ROOT_DECLARED; outer++) {
+            size_t found;
+            int fd = wasi_fd_above_stdio(
+                openat(wasi->roots[i].fd, "..", O_PATH | O_DIRECTORY | O_CLOEXEC));
+            if (fd < 0 || climb(NULL, wasi, fd, outer, &found) == WASI_SUCCESS) {
+                return true; /* also when it cannot be told: each path is then asked */
+            }
+        }
+    }
+    return false;
 }
 
 static int open_parent(struct wasi_call *call, const struct wasi_descriptor *dir, const char *path,
@@ -188,13 +216,6 @@ static int open_parent(struct wasi_call *call, const struct wasi_descriptor *dir
     return result == WASI_SUCCESS
                ? wasi_path_open_beneath(call, dir, parent, O_PATH | O_DIRECTORY, 0, &place->parent)
                : result;
-}
-
-static int climb_from(struct wasi_call *call, const struct wasi_descriptor *dir, int fd,
-                      size_t *ret_root)
-{
-    const int copy = wasi_fd_above_stdio(fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1));
-    return copy >= 0 ? climb(call, copy, dir->root, ret_root) : wasi_errno(-copy);
 }
 
 /* One link further: path becomes the link's target seen from where the link lies. */
@@ -238,7 +259,7 @@ static int root_of_holder(struct wasi_call *call, const struct wasi_descriptor *
         const bool link =
             fstatat(place.parent, place.name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(st.st_mode);
         if (!link || !(follow || place.slash)) {
-            return climb(call, place.parent, dir->root, ret_root);
+            return climb(call, call->wasi, place.parent, dir->root, ret_root);
         }
         result = follow_link(&place, path);
         (void)close(place.parent);
@@ -256,8 +277,9 @@ int wasi_path_root(struct wasi_call *call, const struct wasi_descriptor *dir, co
     if (!call->wasi->nested) {
         return WASI_SUCCESS;
     }
-    return fd >= 0 && S_ISDIR(stat->st_mode) ? climb_from(call, dir, fd, ret_root)
-                                             : root_of_holder(call, dir, path, follow, ret_root);
+    return fd >= 0 && S_ISDIR(stat->st_mode)
+               ? wasi_path_innermost(call, call->wasi, fd, dir->root, ret_root)
+               : root_of_holder(call, dir, path, follow, ret_root);
 }
 
 /* ---- places ---- */
@@ -277,7 +299,8 @@ int wasi_path_place(struct wasi_call *call, const struct wasi_descriptor *dir, c
             (void)close(whole);
         }
     } else if (result == WASI_SUCCESS && call->wasi->nested) {
-        result = climb_from(call, dir, ret_place->parent, &ret_place->root);
+        result =
+            wasi_path_innermost(call, call->wasi, ret_place->parent, dir->root, &ret_place->root);
         if (result != WASI_SUCCESS) {
             wasi_path_leave(ret_place);
         }

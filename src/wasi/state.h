@@ -26,6 +26,7 @@ struct wasi_root {
     int fd;
     char *name;
     enum bv_wasi_access access;
+    enum bv_wasi_root_kind kind;
     uint64_t limit_bytes, used_bytes;
     dev_t dev;
     ino_t ino;
@@ -215,6 +216,11 @@ int wasi_path_find(struct wasi_call *call, const struct wasi_descriptor *dir, co
 int wasi_path_may(struct wasi_call *call, const struct wasi_descriptor *dir, const char *path,
                   size_t root, enum bv_wasi_access access);
 bool wasi_path_is_root(const struct bv_wasi *wasi, const struct stat *stat);
+/* Can a path from one root lead into another? */
+bool wasi_path_nested(const struct bv_wasi *wasi);
+/* The innermost root that an open directory lies in; a directory that is reached from `preferred`. */
+int wasi_path_innermost(struct wasi_call *call, const struct bv_wasi *wasi, int fd,
+                        size_t preferred, size_t *ret_root);
 
 /* ledger.c */
 uint64_t wasi_ledger_left(const struct bv_wasi *wasi,

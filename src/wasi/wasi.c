@@ -36,24 +36,11 @@ static int add_root(struct bv_wasi *wasi, const struct bv_wasi_root *given)
         return -errno;
     }
     root->access = given->access;
+    root->kind = given->kind;
     root->limit_bytes = given->limit_bytes;
     root->dev = st.st_dev;
     root->ino = st.st_ino;
     return 0;
-}
-
-/* Does one root lie beneath another? Then a path from the outer one may lead into the inner one. */
-static bool roots_nest(const struct bv_wasi *wasi)
-{
-    for (size_t i = 0; i < wasi->root_count; i++) {
-        for (size_t j = 0; j < wasi->root_count; j++) {
-            const char *outer = wasi->roots[i].name, *inner = wasi->roots[j].name;
-            if (i != j && strncmp(outer, inner, strlen(outer)) == 0) {
-                return true; /* names that only begin alike cost a look at each path, no more */
-            }
-        }
-    }
-    return false;
 }
 
 static int add_preopen(struct bv_wasi *wasi, size_t root, const char *path, const char *name)
@@ -71,6 +58,10 @@ static int add_preopen(struct bv_wasi *wasi, size_t root, const char *path, cons
             (void)close(fd);
         }
         return result;
+    }
+    if (path && wasi->nested && wasi_path_innermost(NULL, wasi, fd, root, &root) != WASI_SUCCESS) {
+        (void)close(fd);
+        return -ENOENT;
     }
     const struct wasi_descriptor made = { .kind = WASI_DIRECTORY,
                                           .type = WASI_TYPE_DIRECTORY,
@@ -160,7 +151,7 @@ static int fill(struct bv_wasi *wasi, const struct bv_wasi_options *options, con
             return result;
         }
     }
-    wasi->nested = roots_nest(wasi);
+    wasi->nested = wasi_path_nested(wasi);
     *why = "stdin, stdout and stderr cannot be set up";
     int result = add_streams(wasi);
     if (result == 0) {

@@ -223,6 +223,44 @@ static void test_nested(void)
     guest_remove_tree(host);
 }
 
+/* A directory that is exposed under another name has that access by that name, and the root's by the root's. */
+static void test_exposed(void)
+{
+    struct guest g;
+    struct bv_wasi_options options;
+    uint32_t fd;
+    lay_out();
+    put("dir/x", "x");
+    (void)mkdir(at("dir/sub"), 0700);
+    const struct bv_wasi_root roots[] = {
+        { open(host, O_PATH), "/srv", BV_WASI_READ, BV_WASI_ROOT_DECLARED, UINT64_MAX },
+        { open(at("dir"), O_PATH), "/in", BV_WASI_READ_WRITE, BV_WASI_ROOT_EXPOSED, UINT64_MAX },
+        { open(at("dir/sub"), O_PATH), "/srv/dir/sub", BV_WASI_READ, BV_WASI_ROOT_DECLARED,
+          UINT64_MAX }
+    };
+    guest_defaults(&g, &options);
+    options.roots = roots;
+    options.root_count = 3;
+    guest_start(&g, &options);
+    tap_ok(guest_open(&g, DOT, "dir/x", 0, WASI_RIGHT_FD_WRITE, &fd) == WASI_EROFS &&
+               guest_open(&g, 5, "x", 0, WASI_RIGHT_FD_WRITE, &fd) == 0,
+           "an exposed directory is writable by its own name only");
+    tap_ok(guest_open(&g, 5, "sub/new", WASI_OFLAG_CREAT, 0, &fd) == WASI_EROFS &&
+               !there("dir/sub/new"),
+           "a declared root in it is what it is by every name");
+    guest_stop(&g);
+    options.dot_root = 0;
+    options.dot_path = "dir/sub";
+    guest_start(&g, &options);
+    tap_ok(guest_call(&g, "fd_filestat_set_times", 3u, UINT64_C(1), UINT64_C(1), 5u) == WASI_EROFS,
+           "`.` in an inner root is the inner root's");
+    guest_stop(&g);
+    for (int i = 0; i < 3; i++) {
+        (void)close(roots[i].fd);
+    }
+    guest_remove_tree(host);
+}
+
 /* ---- special files ---- */
 
 static void test_special(void)
@@ -485,6 +523,7 @@ int main(void)
     test_read_only();
     test_write_only();
     test_nested();
+    test_exposed();
     test_special();
     test_names();
     test_slashes();
