@@ -57,6 +57,8 @@ static void read_on(struct guest *g, uint32_t fd, uint32_t size, struct listing 
         } else {
             l->dots++;
         }
+        /* What telldir() of a 32-bit guest can hold, whatever the file system's own positions are. */
+        l->wrong = l->wrong || next != l->cookie + 1;
         if (l->entries < ENTRIES + 2) {
             cookies[l->entries] = next;
         }
