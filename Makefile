@@ -7,7 +7,7 @@ ASAN := -Db_sanitize=address,undefined -Db_lundef=false
 T ?=
 S ?= 60
 
-.PHONY: all demo check bench asan fuzz format soak claims load badinput check-kernels install clean
+.PHONY: all demo check bench asan fuzz fuzz-ledger format soak claims load badinput check-kernels deb check-deb install clean
 
 all: build/build.ninja
 	@ninja -C build
@@ -41,8 +41,20 @@ fuzz: build-fuzz/build.ninja
 	@ninja -C build-fuzz $$(ninja -C build-fuzz -t targets all | sed -n 's/^\(fuzz\/fuzz_[a-z_]*\):.*/\1/p')
 	@tools/fuzz.sh build-fuzz "$(S)" $(T)
 
+fuzz-ledger:
+	@tools/fuzz.sh --ledger
+
 bench: all packages-check
 	@python3 bench/run.py
+
+# The engine beside node, and against it: N modules that binaryen makes.
+N ?= 1000
+.PHONY: bench-wasm differential
+bench-wasm: all packages-wasm
+	@python3 bench/wasm.py build
+
+differential: all packages-wasm
+	@python3 tests/wasm/differential.py $(N)
 
 soak: all
 	@python3 tests/soak/soak.py --bvisor build/bvisor
@@ -63,8 +75,14 @@ badinput: all packages-check
 format: packages-format
 	@git ls-files -co --exclude-standard -- '*.c' '*.h' | xargs clang-format -i
 
+deb: packages-build packages-deb
+	@tools/deb.sh build-deb/out
+
+check-deb: packages-build packages-check-deb
+	@tools/check_deb.sh "$$(tools/deb.sh build-deb/out)"
+
 install: all
 	@$(MESON) install -C build --no-rebuild
 
 clean:
-	@rm -rf build build-asan build-fuzz
+	@rm -rf build build-asan build-fuzz build-deb

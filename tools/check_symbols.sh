@@ -1,6 +1,7 @@
 #!/bin/sh
 # tools/check_symbols.sh - holds three lists of the public interface against each other: what include/bvisor declares
-# with BV_API, what libbvisor.sym exports, and what libbvisor.so really exports.
+# with BV_API, what libbvisor.sym exports, and what libbvisor.so really exports; every export has the version of libbvisor.sym,
+# and the shared object is named libbvisor.so.0.
 #
 # usage: tools/check_symbols.sh SOURCE_ROOT LIBBVISOR.so
 set -eu
@@ -24,6 +25,12 @@ for list in listed exported; do
         status=1
     fi
 done
+version=$(sed -n 's/^\([A-Z0-9_.]*\) {$/\1/p' "$root/libbvisor.sym")
+[ -n "$version" ] || { echo "libbvisor.sym names no version"; status=1; }
+nm -D --defined-only "$library" | awk -v version="$version" '
+    $3 ~ /^bv_/ && $3 !~ "@@" version "$" { print "not of version " version ": " $3; bad = 1 }
+    END { exit bad }' || status=1
+readelf -d "$library" | grep -q 'SONAME.*\[libbvisor\.so\.0\]' || { echo "its name is not libbvisor.so.0"; status=1; }
 uniq -d "$scratch/declared" | sed 's/^/declared twice: /'
 echo "$(wc -l <"$scratch/declared") declared, $(wc -l <"$scratch/listed") listed, $(wc -l <"$scratch/exported") exported"
 exit $status

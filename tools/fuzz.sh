@@ -1,29 +1,72 @@
 #!/bin/sh
-# tools/fuzz.sh - runs fuzz targets for a while and prints executions and findings, one line each.
+# tools/fuzz.sh - runs fuzz targets for a while, prints executions and findings, one line each, and enters them in fuzz/LEDGER.
 #
-# usage: tools/fuzz.sh BUILD SECONDS [TARGET...]     TARGET: spec, plan, ...; none means all
-# Works on a scratch copy of each corpus, so that a run never changes the tree; a finding's input is kept in
-# BUILD/findings/TARGET and named. Exits 1 if anything was found.
+# usage: tools/fuzz.sh BUILD SECONDS [TARGET...]     TARGET: spec, plan, ...; none means all; a number is SECONDS for all
+#        tools/fuzz.sh --ledger                      sums of the ledger, per target
+# What a run learns is kept in BUILD/grown/TARGET for the next one, so that short runs add up; the tree's own corpus is only
+# read. A finding's input is kept in BUILD/findings/TARGET and named. Exits 1 if anything was found.
 set -eu
+ledger=fuzz/LEDGER
+
+# Counts that are quoted anywhere are these. The columns are named in the ledger's first line.
+sums() {
+    awk '/^#/ { next }
+        NF != 6 || $3 !~ /^[0-9]+$/ || $4 !~ /^[0-9]+$/ || $6 !~ /^[0-9]+$/ {
+            print "fuzz.sh: " FILENAME ": line " NR " is no entry" > "/dev/stderr"
+            bad = 1
+            exit 1
+        }
+        { runs[$1] += $3; seconds[$1] += $4; findings[$1] += $6; if ($5 > edges[$1]) edges[$1] = $5 }
+        END {
+            if (bad) exit 1
+            printf "%-10s %12s %8s %8s %8s\n", "target", "executions", "seconds", "edges", "findings"
+            for (t in runs) printf "%-10s %12d %8d %8d %8d\n", t, runs[t], seconds[t], edges[t], findings[t] | "sort"
+        }' "$ledger"
+}
+if [ "${1:-}" = --ledger ]; then
+    sums
+    exit
+fi
+
 build=$1 seconds=$2
 shift 2
+case ${1:-} in
+'' | *[!0-9]*) ;;
+*) seconds=$1; shift ;;
+esac
 [ $# -gt 0 ] || set -- $(cd "$build/fuzz" && ls | sed -n 's/^fuzz_\([a-z_]*\)$/\1/p')
 [ $# -gt 0 ] || { echo "fuzz.sh: no fuzz targets in $build/fuzz" >&2; exit 1; }
+
+# An entry names the code that ran: a commit, with a plus where what a target is made of differs from it.
+commit=$(git rev-parse --short=10 HEAD 2>/dev/null || echo unknown)
+git diff --quiet HEAD -- src include 'fuzz/*.c' 'fuzz/*.h' 2>/dev/null || commit="$commit+"
 
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 found=0
 for target in "$@"; do
-    corpus="$scratch/$target" kept="$build/findings/$target"
-    mkdir -p "$corpus" "$kept"
-    [ ! -d "fuzz/corpus/$target" ] || cp "fuzz/corpus/$target/"* "$corpus/"
-    status=0
-    "$build/fuzz/fuzz_$target" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=1024 -print_final_stats=1 \
-        -artifact_prefix="$kept/" "$corpus" >"$scratch/$target.log" 2>&1 || status=$?
+    grown="$build/grown/$target" kept="$build/findings/$target"
+    mkdir -p "$grown" "$kept" "$scratch/none"
+    seeds="fuzz/corpus/$target"
+    [ -d "$seeds" ] || seeds="$scratch/none"
+    # Time goes with the length, and the whole of these two formats fits in a short document (good_small.json); the longer
+    # seeds are replayed by the tests.
+    case $target in
+    plan) longest=2560 ;;
+    report) longest=1536 ;;
+    *) longest=0 ;; # libFuzzer's own choice
+    esac
+    before=$(ls "$kept" | wc -l) status=0
+    "$build/fuzz/fuzz_$target" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=1024 -print_final_stats=1 -max_len="$longest" \
+        -artifact_prefix="$kept/" "$grown" "$seeds" >"$scratch/$target.log" 2>&1 || status=$?
     runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$scratch/$target.log")
+    edges=$(sed -n 's/.* cov: \([0-9]*\) .*/\1/p' "$scratch/$target.log" | tail -n 1)
+    findings=$(($(ls "$kept" | wc -l) - before))
     # A clean run ends by itself with status 0; everything else is a finding, also a crash before the first input.
+    [ "$status" = 0 ] || [ "$findings" -gt 0 ] || findings=1
+    printf '%s %s %s %s %s %s\n' "$target" "$commit" "${runs:-0}" "$seconds" "${edges:-0}" "$findings" >>"$ledger"
     if [ "$status" = 0 ]; then
-        echo "$target: ${runs:-0} executions in ${seconds}s, no finding"
+        echo "$target: ${runs:-0} executions in ${seconds}s, ${edges:-0} edges, no finding"
     else
         found=1
         tail -n 40 "$scratch/$target.log" >&2

@@ -145,6 +145,7 @@ struct bv_execution { /* all a backend gets to run a plan; valid until its close
     uint64_t capture_bytes;      /* cap per captured stream */
     const char *const *secret_values; /* one per env entry, NULL for literals; locked memory, wiped when start returns */
     struct bv_observation *observation;
+    bool hold;                   /* build everything, but let the workload begin only at release(); identity->digest is "" until then */
 };
 
 struct bv_backend_ops { /* append-only */
@@ -177,6 +178,9 @@ struct bv_backend_ops { /* append-only */
     /* Optional (may be NULL). True when the descriptor is one that the backend holds for itself: then the caller did not open it, and it is
      * never kept for a workload. Thread-safe. */
     bool (*owns_fd)(void *context, int fd);
+    /* Optional (may be NULL: execution.hold is then never set). Lets the workload of a held run begin. Called once, before any dispatch. On
+     * failure the run is closed. */
+    enum bv_status (*release)(void *run, struct bv_error *error);
 };
 
 struct bv_backend; /* an instance: {ops, context} and a cache of file digests; thread-safe */

@@ -48,6 +48,13 @@ struct bv_run;
 /* Re-probes, refuses on drift (BV_E_REFUSED, *ret_refusal), resolves secrets, starts. The plan, options and backend must outlive the run. */
 BV_API BV_MUST_CHECK enum bv_status bv_run_start(struct bv_backend *backend, const struct bv_plan *plan, const struct bv_run_options *options,
                                                  struct bv_run **ret_run, struct bv_refusal **ret_refusal, struct bv_error *error);
+/* Plans and starts in one: what bv_plan_create() and then bv_run_start() say, with one look at the machine for both. The workload is hashed and
+ * the plan is given its identity while the boundary is built; the workload begins only when both are done. The backend and options must outlive
+ * the run; spec need not. */
+BV_API BV_MUST_CHECK enum bv_status bv_run_begin(struct bv_backend *backend, const struct bv_spec *spec, const struct bv_run_options *options,
+                                                 struct bv_run **ret_run, struct bv_refusal **ret_refusal, struct bv_error *error);
+/* The plan that is run; lives as long as the run at least. */
+BV_API const struct bv_plan *bv_run_plan(const struct bv_run *run);
 /* Readable when bv_run_dispatch() has something to do; the run's own, do not close. */
 BV_API int bv_run_fd(const struct bv_run *run);
 /* Does what can be done without blocking; *ret_done becomes true once the report can be taken. */
@@ -59,7 +66,7 @@ BV_API BV_MUST_CHECK enum bv_status bv_run_wait(struct bv_run *run, struct bv_re
 /* Kills what is left and frees. bv_run_free(NULL) does nothing. */
 BV_API void bv_run_free(struct bv_run *run);
 
-/* plan + run + wait, with one probe for both when options->probe_max_age_micros is 0. BV_OK sets only *ret_report, BV_E_REFUSED only *ret_refusal. */
+/* bv_run_begin() and bv_run_wait(). BV_OK sets only *ret_report, BV_E_REFUSED only *ret_refusal. */
 BV_API BV_MUST_CHECK enum bv_status bv_run_confined(const struct bv_spec *spec, struct bv_backend *backend, const struct bv_run_options *options,
                                                     struct bv_report **ret_report, struct bv_refusal **ret_refusal, struct bv_error *error);
 

@@ -14,6 +14,7 @@
 #include "cli/files.h"
 #include "cli/render.h"
 #include "cli/request.h"
+#include "cli/screen.h"
 #include "cli/values.h"
 
 /* Options that contradict each other, whatever their values are. */
@@ -250,31 +251,28 @@ static int tell_plan(struct cli *cli, const struct bv_plan *plan)
     return result;
 }
 
-static int admit(struct cli *cli, const struct asked *asked, struct bv_registry **ret_registry,
-                 struct bv_backend **ret_backend, struct bv_plan **ret_plan)
+static int plan_only(struct cli *cli, const struct asked *asked, struct bv_backend *backend)
 {
-    int result = cli_open_backend(cli, asked->backend, ret_registry, ret_backend);
-    if (result != CLI_OK) {
-        return result;
-    }
     struct bv_error error = { 0 };
     struct bv_refusal *refusal = NULL;
-    enum bv_status status = bv_plan_create(*ret_backend, asked->spec, ret_plan, &refusal, &error);
+    struct bv_plan *plan = NULL;
+    enum bv_status status = bv_plan_create(backend, asked->spec, &plan, &refusal, &error);
     if (status == BV_E_REFUSED) {
         return cli_tell_refusal(cli, refusal);
     }
-    return status == BV_OK ? CLI_OK : cli_tell_error(cli, "plan", asked->source, &error);
+    int result = status == BV_OK ? tell_plan(cli, plan)
+                                 : cli_tell_error(cli, "plan", asked->source, &error);
+    bv_plan_free(plan);
+    return result;
 }
 
 static int run_or_plan(struct cli *cli, const struct cli_args *args, bool run)
 {
     struct bv_run_options options = BV_RUN_OPTIONS_INIT;
-    options.probe_max_age_micros = 100000; /* the run follows its planning at once */
     struct cli_secrets secrets = { 0 };
     struct asked asked = { 0 };
     struct bv_registry *registry = NULL;
     struct bv_backend *backend = NULL;
-    struct bv_plan *plan = NULL;
     int result = read_run_options(cli, args, &options);
     if (result == CLI_OK) {
         result = make_spec(cli, args, &asked);
@@ -287,12 +285,14 @@ static int run_or_plan(struct cli *cli, const struct cli_args *args, bool run)
     result = result == CLI_OK ? cli_check_report_path(cli) : result;
     result = result == CLI_OK ? open_stdin(cli, args, &options) : result;
     result = result == CLI_OK ? open_secrets(cli, args, &secrets) : result;
-    result = result == CLI_OK ? admit(cli, &asked, &registry, &backend, &plan) : result;
-    if (result == CLI_OK) {
-        result = run ? cli_run_plan(cli, backend, plan, &options, &secrets) : tell_plan(cli, plan);
+    result = result == CLI_OK ? cli_open_backend(cli, asked.backend, &registry, &backend) : result;
+    if (result == CLI_OK && run) {
+        const struct cli_job job = { .spec = asked.spec };
+        result = cli_run_job(cli, backend, &job, asked.source, &options, &secrets);
+    } else if (result == CLI_OK) {
+        result = plan_only(cli, &asked, backend);
     }
     cli_secrets_wipe(&secrets);
-    bv_plan_free(plan);
     bv_registry_free(registry);
     bv_spec_free(asked.parsed);
     return result;
@@ -370,7 +370,8 @@ int cli_cmd_exec(struct cli *cli, const struct cli_args *args)
     if (result == CLI_OK && options.stdin_fd >= 0 && !plan_feeds_stdin(text, size)) {
         result = refuse_feed(cli);
     }
-    result = result == CLI_OK ? cli_run_plan(cli, backend, plan, &options, &secrets) : result;
+    const struct cli_job job = { .plan = plan };
+    result = result == CLI_OK ? cli_run_job(cli, backend, &job, path, &options, &secrets) : result;
     cli_secrets_wipe(&secrets);
     bv_plan_free(plan);
     bv_registry_free(registry);

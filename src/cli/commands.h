@@ -39,7 +39,8 @@ int cli_tell_error(struct cli *cli, const char *place, const char *source,
                    const struct bv_error *error);
 /* The refusal for an option or verb that this version parses and does not have. */
 int cli_lacks(struct cli *cli, const char *place, const char *why, const char *remedy);
-/* Runs an admitted plan and wipes the secrets once it has started. 0..255: the exit status of
- * INTERFACE.md 1. */
-int cli_run_plan(struct cli *cli, struct bv_backend *backend, const struct bv_plan *plan,
-                 struct bv_run_options *options, struct cli_secrets *secrets);
+/* Runs a spec or an admitted plan and wipes the secrets once it has started. source: the document it
+ * came from, or NULL. 0..255: the exit status of INTERFACE.md 1. */
+struct cli_job;
+int cli_run_job(struct cli *cli, struct bv_backend *backend, const struct cli_job *job,
+                const char *source, struct bv_run_options *options, struct cli_secrets *secrets);

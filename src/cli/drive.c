@@ -139,16 +139,18 @@ static int finish(struct cli *cli, struct bv_run *run)
     return result;
 }
 
-static int start(struct cli *cli, struct bv_backend *backend, const struct bv_plan *plan,
-                 const struct bv_run_options *options, struct bv_run **ret_run)
+static int start(struct cli *cli, struct bv_backend *backend, const struct cli_job *job,
+                 const char *source, const struct bv_run_options *options, struct bv_run **ret_run)
 {
     struct bv_error error = { 0 };
     struct bv_refusal *refusal = NULL;
-    enum bv_status status = bv_run_start(backend, plan, options, ret_run, &refusal, &error);
+    enum bv_status status =
+        job->plan != NULL ? bv_run_start(backend, job->plan, options, ret_run, &refusal, &error)
+                          : bv_run_begin(backend, job->spec, options, ret_run, &refusal, &error);
     if (status == BV_E_REFUSED) {
         return cli_tell_refusal(cli, refusal);
     }
-    return status == BV_OK ? CLI_OK : cli_tell_error(cli, "start", NULL, &error);
+    return status == BV_OK ? CLI_OK : cli_tell_error(cli, "start", source, &error);
 }
 
 /* From a started run to its exit status. */
@@ -167,14 +169,14 @@ static int follow(struct cli *cli, struct bv_run *run, const sigset_t *set,
     return result == CLI_OK ? finish(cli, run) : result;
 }
 
-int cli_run_plan(struct cli *cli, struct bv_backend *backend, const struct bv_plan *plan,
-                 struct bv_run_options *options, struct cli_secrets *secrets)
+int cli_run_job(struct cli *cli, struct bv_backend *backend, const struct cli_job *job,
+                const char *source, struct bv_run_options *options, struct cli_secrets *secrets)
 {
     struct cli_screen screens[2] = { CLI_SCREEN_NONE, CLI_SCREEN_NONE };
     sigset_t set;
-    int result = cli_screen_open(cli, plan, &options->stdout_fd, &screens[0]);
+    int result = cli_screen_open(cli, job, &options->stdout_fd, &screens[0]);
     if (result == CLI_OK) {
-        result = cli_screen_open(cli, plan, &options->stderr_fd, &screens[1]);
+        result = cli_screen_open(cli, job, &options->stderr_fd, &screens[1]);
     }
     if (result == CLI_OK) {
         result = block_signals(cli, &set);
@@ -183,7 +185,7 @@ int cli_run_plan(struct cli *cli, struct bv_backend *backend, const struct bv_pl
     options->secret_context = secrets;
     struct bv_run *run = NULL;
     if (result == CLI_OK) {
-        result = start(cli, backend, plan, options, &run);
+        result = start(cli, backend, job, source, options, &run);
     }
     cli_secrets_wipe(secrets); /* resolved once, inside the start */
     if (run != NULL) {

@@ -17,12 +17,15 @@
 #define FIRST_NUMBER                                                                               \
     512 /* out of the way of the small numbers that people pass on with --keep-fd */
 
-static bool is_kept(const json_t *plan, int fd)
+/* In a plan the capability stands in an admitted requirement, in a spec by itself. */
+static bool is_kept(const json_t *document, int fd)
 {
-    const json_t *admitted = cli_at(plan, "admitted");
-    for (size_t i = 0; i < json_array_size(admitted); i++) {
-        const json_t *fds = cli_at(
-            cli_at(cli_at(json_array_get(admitted, i), "requirement"), "inherited_fds"), "fds");
+    const json_t *admitted = cli_at(document, "admitted");
+    const json_t *list = admitted != NULL ? admitted : cli_at(document, "capabilities");
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const json_t *item = json_array_get(list, i);
+        const json_t *fds =
+            cli_at(cli_at(admitted != NULL ? cli_at(item, "requirement") : item, "inherited_fds"), "fds");
         for (size_t j = 0; j < json_array_size(fds); j++) {
             if (json_integer_value(json_array_get(fds, j)) == fd) {
                 return true;
@@ -35,12 +38,12 @@ static bool is_kept(const json_t *plan, int fd)
 /* Moves a descriptor to a high number that the plan does not keep: were it a kept number that
  * the caller forgot to open, the workload would be given our end. Returns the number, -1 with
  * errno; fd is closed either way. */
-static int move_high(int fd, const json_t *plan)
+static int move_high(int fd, const json_t *document)
 {
     int moved = -1;
     for (int least = FIRST_NUMBER;; least = moved + 1) {
         moved = fcntl(fd, F_DUPFD_CLOEXEC, least);
-        if (moved < 0 || !is_kept(plan, moved)) {
+        if (moved < 0 || !is_kept(document, moved)) {
             break;
         }
         (void)close(moved);
@@ -51,15 +54,15 @@ static int move_high(int fd, const json_t *plan)
     return moved;
 }
 
-static int open_pipe(const json_t *plan, struct cli_screen *screen)
+static int open_pipe(const json_t *document, struct cli_screen *screen)
 {
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) != 0) {
         return errno;
     }
-    screen->read_fd = move_high(ends[0], plan);
+    screen->read_fd = move_high(ends[0], document);
     int error = errno;
-    screen->write_fd = move_high(ends[1], plan);
+    screen->write_fd = move_high(ends[1], document);
     if (screen->read_fd < 0 || screen->write_fd < 0) {
         return screen->read_fd < 0 ? error : errno;
     }
@@ -67,14 +70,15 @@ static int open_pipe(const json_t *plan, struct cli_screen *screen)
     return flags < 0 || fcntl(screen->read_fd, F_SETFL, flags | O_NONBLOCK) < 0 ? errno : 0;
 }
 
-int cli_screen_open(struct cli *cli, const struct bv_plan *plan, int *fd, struct cli_screen *screen)
+int cli_screen_open(struct cli *cli, const struct cli_job *job, int *fd, struct cli_screen *screen)
 {
     if (*fd < 0 || isatty(*fd) != 1) {
         return CLI_OK;
     }
     struct bv_error bad = { 0 };
     char *text = NULL;
-    if (bv_plan_json(plan, &text, &bad) != BV_OK) {
+    if ((job->plan != NULL ? bv_plan_json(job->plan, &text, &bad)
+                           : bv_spec_json(job->spec, &text, &bad)) != BV_OK) {
         return cli_fail_nomem(cli);
     }
     json_t *tree = json_loads(text, 0, NULL);

@@ -4,8 +4,14 @@
 #pragma once
 
 #include <bvisor/plan.h>
+#include <bvisor/spec.h>
 
 #include "cli/cli.h"
+
+struct cli_job { /* what is to run: exactly one of the two is not NULL */
+    const struct bv_plan *plan; /* a saved plan, admitted again */
+    const struct bv_spec *spec;
+};
 
 struct cli_screen {
     int terminal;          /* where cleaned text goes; -1: this stream needs no screen */
@@ -21,7 +27,7 @@ struct cli_screen {
 
 /* Puts a screen before *fd when it is a terminal; *fd then is the screen's write end. 0 or
  * CLI_FAULT. */
-int cli_screen_open(struct cli *cli, const struct bv_plan *plan, int *fd,
+int cli_screen_open(struct cli *cli, const struct cli_job *job, int *fd,
                     struct cli_screen *screen);
 /* Moves what is there, without waiting for more. */
 void cli_screen_pump(struct cli_screen *screen);

@@ -31,6 +31,13 @@ void bv_profile_emit(struct bv_buf *buf, const char *backend_id, const struct bv
 BV_MUST_CHECK enum bv_status bv_plan_admit(const struct bv_backend_ops *ops, void *context, const struct bv_spec *spec,
                                            const struct bv_workload_identity *identity, const struct bv_snapshot *facts,
                                            struct bv_plan **ret_plan, struct bv_refusal **ret_refusal, struct bv_error *error);
+/* Admission without the document: everything is decided, and only the digest of the workload may still be missing ("" in the identity). Such a
+ * plan has no id and no document until it is bound. */
+BV_MUST_CHECK enum bv_status bv_plan_decide(const struct bv_backend_ops *ops, void *context, const struct bv_spec *spec,
+                                            const struct bv_workload_identity *identity, const struct bv_snapshot *facts,
+                                            struct bv_plan **ret_plan, struct bv_refusal **ret_refusal, struct bv_error *error);
+/* Takes the digest over and writes the document. Once per plan. BV_E_NOMEM, BV_E_LIMIT. */
+BV_MUST_CHECK enum bv_status bv_plan_bind(struct bv_plan *plan, const char *digest, struct bv_error *error);
 /* What a plan holds, for runner and tests; all live as long as the plan. */
 const struct bv_spec *bv_plan_spec(const struct bv_plan *plan);
 const struct bv_intent *bv_plan_intent(const struct bv_plan *plan);

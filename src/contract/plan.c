@@ -52,6 +52,27 @@ bool bv_admission_refuse(struct admission *admission, const char *what,
 
 /* ---- steps that ask the backend ---- */
 
+/* A text that lives as long as the plan; most are "". On failure *ok becomes false. */
+static const char *keep_text(struct bv_plan *plan, const char *text, bool *ok)
+{
+    const char *copy = text[0] ? bv_arena_text(plan->arena, text) : "";
+    *ok = *ok && copy;
+    return copy;
+}
+
+static bool keep_verdict(struct bv_plan *plan, struct admitted *admitted,
+                         const struct bv_verdict *verdict)
+{
+    bool ok = true;
+    admitted->verdict.enforcement = verdict->enforcement;
+    admitted->verdict.evidence = verdict->evidence;
+    admitted->verdict.mechanism = keep_text(plan, verdict->mechanism, &ok);
+    admitted->verdict.why = keep_text(plan, verdict->why, &ok);
+    admitted->verdict.remedy = keep_text(plan, verdict->remedy, &ok);
+    admitted->verdict.note = keep_text(plan, verdict->note, &ok);
+    return ok;
+}
+
 /* Every unsupported requirement is named, not only the first. */
 static bool support_step(struct admission *admission)
 {
@@ -60,12 +81,14 @@ static bool support_step(struct admission *admission)
     bv_support_profile(admission->ops, admission->context, plan->profile.facts, &plan->profile);
     for (size_t i = 0; ok && i < admission->requirements.count; i++) {
         struct admitted *admitted = &plan->admitted[i];
+        struct bv_verdict verdict;
         admitted->requirement = admission->requirements.item[i];
         bv_support_judge(admission->ops, admission->context, &plan->profile, &plan->intent,
-                         &admitted->requirement, &admitted->verdict);
-        if (admitted->verdict.enforcement == BV_UNSUPPORTED) {
-            ok = bv_admission_refuse(admission, NULL, &admitted->requirement,
-                                     admitted->verdict.remedy, "%s", admitted->verdict.why);
+                         &admitted->requirement, &verdict);
+        ok = keep_verdict(plan, admitted, &verdict);
+        if (ok && verdict.enforcement == BV_UNSUPPORTED) {
+            ok = bv_admission_refuse(admission, NULL, &admitted->requirement, verdict.remedy, "%s",
+                                     verdict.why);
         }
     }
     plan->admitted_count = admission->requirements.count;
@@ -215,14 +238,14 @@ static enum bv_status check_arguments(const struct bv_backend_ops *ops, const st
     return BV_OK;
 }
 
-enum bv_status bv_plan_admit(const struct bv_backend_ops *ops, void *context,
-                             const struct bv_spec *spec,
-                             const struct bv_workload_identity *identity,
-                             const struct bv_snapshot *facts, struct bv_plan **ret_plan,
-                             struct bv_refusal **ret_refusal, struct bv_error *error)
+enum bv_status bv_plan_decide(const struct bv_backend_ops *ops, void *context,
+                              const struct bv_spec *spec,
+                              const struct bv_workload_identity *identity,
+                              const struct bv_snapshot *facts, struct bv_plan **ret_plan,
+                              struct bv_refusal **ret_refusal, struct bv_error *error)
 {
     if (!ops || !spec || !facts || !ret_plan || !ret_refusal) {
-        return bv_fail(error, BV_E_INVALID, "", "bv_plan_admit: NULL argument");
+        return bv_fail(error, BV_E_INVALID, "", "bv_plan_decide: NULL argument");
     }
     enum bv_status status = check_arguments(ops, spec, identity, error);
     if (status != BV_OK) {
@@ -236,9 +259,6 @@ enum bv_status bv_plan_admit(const struct bv_backend_ops *ops, void *context,
     }
     struct bv_refusal *refusal = NULL;
     status = run_steps(&admission, &refusal, error);
-    if (status == BV_OK) {
-        status = bv_plan_document(admission.plan, error);
-    }
     if (status != BV_OK) {
         bv_plan_free(admission.plan);
         if (refusal) {
@@ -248,6 +268,33 @@ enum bv_status bv_plan_admit(const struct bv_backend_ops *ops, void *context,
     }
     *ret_plan = admission.plan;
     return BV_OK;
+}
+
+enum bv_status bv_plan_bind(struct bv_plan *plan, const char *digest, struct bv_error *error)
+{
+    BV_ASSERT(plan->plan_id[0] == '\0');
+    bv_copy_text(plan->identity.digest, sizeof(plan->identity.digest), digest);
+    return bv_plan_document(plan, error);
+}
+
+enum bv_status bv_plan_admit(const struct bv_backend_ops *ops, void *context,
+                             const struct bv_spec *spec,
+                             const struct bv_workload_identity *identity,
+                             const struct bv_snapshot *facts, struct bv_plan **ret_plan,
+                             struct bv_refusal **ret_refusal, struct bv_error *error)
+{
+    struct bv_plan *plan = NULL;
+    enum bv_status status =
+        bv_plan_decide(ops, context, spec, identity, facts, ret_plan ? &plan : NULL, ret_refusal, error);
+    if (status == BV_OK) {
+        status = bv_plan_bind(plan, identity ? identity->digest : "", error);
+    }
+    if (status == BV_OK) {
+        *ret_plan = plan;
+    } else {
+        bv_plan_free(plan);
+    }
+    return status;
 }
 
 void bv_plan_free(struct bv_plan *plan)

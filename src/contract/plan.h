@@ -8,7 +8,11 @@
 
 struct admitted {
     struct bv_requirement requirement;
-    struct bv_verdict verdict;
+    struct { /* as struct bv_verdict, but its texts take only what they need */
+        enum bv_enforcement enforcement;
+        uint32_t evidence;
+        const char *mechanism, *why, *remedy, *note;
+    } verdict;
 };
 
 /* A part of the plan's document, which the report repeats. */

@@ -77,19 +77,21 @@ json_t *bv_requirement_to_json(const struct bv_requirement *requirement)
 void bv_verdict_meet(const struct bv_verdict *best, const struct bv_verdict *ceiling,
                      struct bv_verdict *ret_met)
 {
-    struct bv_verdict met = *best;
     struct grade grade = grade_meet((struct grade){ best->enforcement, best->evidence },
                                     (struct grade){ ceiling->enforcement, ceiling->evidence });
-    met.enforcement = grade.enforcement;
-    met.evidence = grade.evidence;
-    if (ceiling->enforcement < best->enforcement || !best->why[0]) {
-        memcpy(met.why, ceiling->why, sizeof(met.why));
-        memcpy(met.remedy, ceiling->remedy, sizeof(met.remedy));
+    const bool reduced = ceiling->enforcement < best->enforcement;
+    if (ret_met != best) {
+        *ret_met = *best;
     }
-    if (!best->note[0]) {
-        memcpy(met.note, ceiling->note, sizeof(met.note));
+    ret_met->enforcement = grade.enforcement;
+    ret_met->evidence = grade.evidence;
+    if (reduced || !ret_met->why[0]) {
+        memcpy(ret_met->why, ceiling->why, sizeof(ret_met->why));
+        memcpy(ret_met->remedy, ceiling->remedy, sizeof(ret_met->remedy));
     }
-    *ret_met = met;
+    if (!ret_met->note[0]) {
+        memcpy(ret_met->note, ceiling->note, sizeof(ret_met->note));
+    }
 }
 
 /* A fixed buffer that a backend filled: terminated whatever it did, then cleaned. */
@@ -142,11 +144,12 @@ void bv_support_judge(const struct bv_backend_ops *ops, void *context,
                       const struct bv_requirement *requirement, struct bv_verdict *ret_verdict)
 {
     BV_ASSERT((unsigned)requirement->kind < BV_REQUIREMENT_KIND_COUNT);
-    struct bv_verdict best = { .enforcement = BV_UNSUPPORTED };
-    ops->classify(context, profile, intent, requirement, &best);
-    settle_verdict(&best, true);
-    bv_verdict_meet(&best, &profile->ceiling[requirement->kind], ret_verdict);
-    BV_ASSERT(ret_verdict->enforcement <= best.enforcement);
+    *ret_verdict = (struct bv_verdict){ .enforcement = BV_UNSUPPORTED };
+    ops->classify(context, profile, intent, requirement, ret_verdict);
+    settle_verdict(ret_verdict, true);
+    const enum bv_enforcement best = ret_verdict->enforcement;
+    bv_verdict_meet(ret_verdict, &profile->ceiling[requirement->kind], ret_verdict);
+    BV_ASSERT(ret_verdict->enforcement <= best);
     BV_ASSERT(ret_verdict->enforcement == BV_UNSUPPORTED || ret_verdict->mechanism[0]);
 }
 

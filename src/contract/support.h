@@ -23,7 +23,7 @@ static inline bool grade_at_most(struct grade a, struct grade b)
     return a.enforcement <= b.enforcement && (a.evidence & ~b.evidence) == 0;
 }
 
-/* best ∧ ceiling. The mechanism stays that of best; why and remedy come from the side that reduced the other. */
+/* best ∧ ceiling; best may be *ret_met. The mechanism stays that of best; why and remedy come from the side that reduced the other. */
 void bv_verdict_meet(const struct bv_verdict *best, const struct bv_verdict *ceiling,
                      struct bv_verdict *ret_met);
 

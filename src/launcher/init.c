@@ -306,6 +306,21 @@ static void on_timer(struct init *init)
     }
 }
 
+/* The workload's life begins: its limits count from here. */
+static void let_go(struct init *init)
+{
+    struct launch *launch = init->launch;
+    const struct bv_frame *frame = &launch->frame;
+
+    launch->birth_nanos = raw_now_nanos();
+    init->wall_due = after(launch->birth_nanos, frame->wall_micros);
+    init->cpu_due = frame->cpu_micros == UINT64_MAX ? NEVER : launch->birth_nanos;
+    init->oom_due = frame->oom_account == BV_OOM_ACCOUNT_V1_CONTROL
+                        ? launch->birth_nanos + OOM_LOOK_NANOS
+                        : NEVER;
+    bv_open_gate(&launch->shared->may_exec);
+}
+
 /* End of file is the supervisor's death or its wish to be rid of the run; an unknown message is a
  * broken supervisor. All end the tree. */
 static void on_control(struct init *init)
@@ -318,11 +333,16 @@ static void on_control(struct init *init)
     if (got == -EAGAIN || got == -EINTR) {
         return;
     }
-    if (got <= 0 || !bv_status_decode(bytes, (size_t)got, &message) ||
-        message.type != BV_MSG_KILL) {
+    if (got <= 0 || !bv_status_decode(bytes, (size_t)got, &message)) {
         raw_exit(1);
     }
-    kill_tree(init);
+    if (message.type == BV_MSG_GO && init->launch->birth_nanos == 0) {
+        let_go(init);
+    } else if (message.type == BV_MSG_KILL) {
+        kill_tree(init);
+    } else {
+        raw_exit(1);
+    }
 }
 
 /* Reaps whoever has ended; the workload's own end is the end of the run. */
@@ -566,8 +586,10 @@ static void build(struct init *init)
     if (result < 0) {
         give_up(init, BV_STAGE_INIT_LOOP, result);
     }
-    launch->birth_nanos = raw_now_nanos();
-    bv_root_is_ready(launch);
+    if (!(launch->frame.flags & BV_FRAME_HOLD)) {
+        let_go(init);
+    }
+    bv_open_gate(&launch->shared->root_ready);
 }
 
 _Noreturn void bv_init_main(struct launch *launch)
@@ -580,14 +602,8 @@ _Noreturn void bv_init_main(struct launch *launch)
         .tree_due = NEVER,
         .oom_due = NEVER,
     };
-    const struct bv_frame *frame = &launch->frame;
 
     get_ready(&init);
     build(&init);
-    init.wall_due = after(launch->birth_nanos, frame->wall_micros);
-    init.cpu_due = frame->cpu_micros == UINT64_MAX ? NEVER : launch->birth_nanos;
-    init.oom_due = frame->oom_account == BV_OOM_ACCOUNT_V1_CONTROL
-                       ? launch->birth_nanos + OOM_LOOK_NANOS
-                       : NEVER;
     loop(&init);
 }

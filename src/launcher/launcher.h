@@ -26,6 +26,7 @@ struct progress {
 struct shared { /* one page of init and what it forks */
     struct progress stub;
     uint32_t root_ready; /* futex: 1 once the fresh root is entered */
+    uint32_t may_exec;   /* futex: 1 once the supervisor has said so, or if it need not */
     int64_t nproc[2];    /* trial.c */
 };
 
@@ -93,7 +94,8 @@ int bv_try_listener(void);
 /* In the launcher: everything up to init's first step; returns in the launcher only. */
 int bv_make_init(struct launch *launch);
 int bv_step_await_root(struct launch *launch);
-void bv_root_is_ready(struct launch *launch);
+int bv_step_await_go(struct launch *launch);
+void bv_open_gate(uint32_t *gate); /* of struct shared */
 int bv_step_hostname(struct launch *launch);
 int bv_step_cgroup_join(struct launch *launch);
 int bv_step_cgroup_ns(struct launch *launch);

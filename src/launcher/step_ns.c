@@ -153,21 +153,30 @@ int bv_step_cgroup_ns(struct launch *launch)
     return (int)raw_call(SYS_unshare, (unsigned long)CLONE_NEWCGROUP);
 }
 
+static void wait_at(uint32_t *gate)
+{
+    while (__atomic_load_n(gate, __ATOMIC_ACQUIRE) == 0) {
+        (void)raw_call(SYS_futex, gate, FUTEX_WAIT, 0, NULL);
+    }
+}
+
+void bv_open_gate(uint32_t *gate)
+{
+    __atomic_store_n(gate, 1, __ATOMIC_RELEASE);
+    (void)raw_call(SYS_futex, gate, FUTEX_WAKE, 1);
+}
+
 /* The stub waits here for init's mounts; a failed init ends it with the namespace. */
 int bv_step_await_root(struct launch *launch)
 {
-    uint32_t *ready = &launch->shared->root_ready;
-
-    while (__atomic_load_n(ready, __ATOMIC_ACQUIRE) == 0) {
-        (void)raw_call(SYS_futex, ready, FUTEX_WAIT, 0, NULL);
-    }
+    wait_at(&launch->shared->root_ready);
     return 0;
 }
 
-void bv_root_is_ready(struct launch *launch)
+int bv_step_await_go(struct launch *launch)
 {
-    __atomic_store_n(&launch->shared->root_ready, 1, __ATOMIC_RELEASE);
-    (void)raw_call(SYS_futex, &launch->shared->root_ready, FUTEX_WAKE, 1);
+    wait_at(&launch->shared->may_exec);
+    return 0;
 }
 
 /* No controlling terminal: TIOCSTI and /dev/tty have nothing to act on. */

@@ -58,6 +58,8 @@ static const struct step WORKLOAD_STEPS[] = {
     /* After everything that takes a descriptor of its own: RLIMIT_NOFILE may be as low as the
      * workload's first three. */
     { BV_STAGE_RLIMIT, bv_step_nofile },
+    /* A supervisor that still hashes what will run lets it go when it has. */
+    { BV_STAGE_HANDSHAKE, bv_step_await_go },
 };
 
 int bv_run_steps(struct launch *launch, const struct step *steps, size_t count)

@@ -17,7 +17,7 @@
 #define ALL_FLAGS                                                                                  \
     (BV_FRAME_NEW_NET | BV_FRAME_FULL_ID_MAP | BV_FRAME_LANDLOCK | BV_FRAME_LISTENER |             \
      BV_FRAME_CANARIES | BV_FRAME_SAMPLE_CPU | BV_FRAME_SAMPLE_TASKS | BV_FRAME_SAMPLE_HANDLES |   \
-     BV_FRAME_SAMPLE_STORAGE | BV_FRAME_SCRIPT)
+     BV_FRAME_SAMPLE_STORAGE | BV_FRAME_SCRIPT | BV_FRAME_HOLD)
 #define ALL_MOUNT_FLAGS                                                                            \
     (BV_MOUNT_RDONLY | BV_MOUNT_NOEXEC | BV_MOUNT_IS_FILE | BV_MOUNT_SHM | BV_MOUNT_PIN)
 

@@ -55,6 +55,7 @@ struct bv_frame_insn { uint16_t code; uint8_t jt, jf; uint32_t k; };     /* as s
 #define BV_FRAME_SAMPLE_HANDLES (1u << 7)
 #define BV_FRAME_SAMPLE_STORAGE (1u << 8) /* statfs of the temp root at /tmp */
 #define BV_FRAME_SCRIPT (1u << 9)
+#define BV_FRAME_HOLD (1u << 10)         /* everything is built, but the exec waits for BV_MSG_GO */
 
 enum bv_cpu_account { BV_CPU_ACCOUNT_NONE = 0, BV_CPU_ACCOUNT_V1_USAGE = 1 /* ns */, BV_CPU_ACCOUNT_V2_STAT = 2 /* usage_usec */ };
 enum bv_oom_account { BV_OOM_ACCOUNT_NONE = 0, BV_OOM_ACCOUNT_V1_CONTROL = 1 /* oom_kill N */, BV_OOM_ACCOUNT_V2_EVENTS = 2 /* oom_kill N */ };

@@ -26,6 +26,7 @@ enum bv_status_type { /* numbers are never reused */
     BV_MSG_READY = 10,   /* init waits for its frame; values by enum bv_trial, each a result of a try: 0, -errno or BV_NOT_TRIED */
     BV_MSG_TRIED = 11,   /* the launcher's last word: values[0] = result of installing a seccomp listener */
     BV_MSG_FRAME = 12,   /* supervisor -> init: the descriptors of the launch come along, the sealed frame first */
+    BV_MSG_GO = 13,      /* supervisor -> init, under BV_FRAME_HOLD: the workload may be executed */
 };
 
 enum bv_figure { /* bit n of values[0] says that values[n + 1] was measured */

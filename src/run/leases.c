@@ -65,14 +65,14 @@ static const char *fault_of(const struct bv_sys *sys, const struct bv_intent *in
     return NULL;
 }
 
-enum bv_status bv_leases_check_fds(const struct bv_backend *backend, const struct bv_plan *plan,
+enum bv_status bv_leases_check_fds(const struct bv_backend *backend, const struct bv_plan *plan, int own_fd,
                                    struct bv_refusal **refusal, struct bv_error *error)
 {
     const struct bv_intent *intent = bv_plan_intent(plan);
     enum bv_status status = BV_OK;
     for (size_t i = 0; i < intent->fd_count && status == BV_OK; i++) {
-        const bool ours = backend->ops->owns_fd &&
-                          backend->ops->owns_fd(backend->context, intent->fds[i]);
+        const bool ours = intent->fds[i] == own_fd ||
+                          (backend->ops->owns_fd && backend->ops->owns_fd(backend->context, intent->fds[i]));
         const char *remedy = "open it before the run";
         const char *fault = ours ? "is not open" : fault_of(backend->sys, intent, intent->fds[i], &remedy);
         char why[128];

@@ -17,7 +17,7 @@ struct bv_leases {
  * unless the network is granted, a network socket. Names all that are: *refusal is made or added
  * to. BV_OK, BV_E_NOMEM. */
 BV_MUST_CHECK enum bv_status bv_leases_check_fds(const struct bv_backend *backend,
-                                                 const struct bv_plan *plan,
+                                                 const struct bv_plan *plan, int own_fd,
                                                  struct bv_refusal **refusal,
                                                  struct bv_error *error);
 /* Resolves every secret of the plan into locked memory. Names all that are unknown. BV_OK (with

@@ -50,13 +50,14 @@ static void drop_json(json_t **tree)
 }
 
 enum bv_status bv_survey_workload(struct bv_survey *survey, struct bv_backend *backend,
-                                  const struct bv_spec *spec, struct bv_error *error)
+                                  const struct bv_spec *spec, bool hash_later,
+                                  struct bv_error *error)
 {
     BV_ASSERT(survey->workload_fd < 0);
     if (!bv_spec_launches(spec)) {
         return BV_OK;
     }
-    return bv_workload_open(backend, &spec->workload, &survey->identity, &survey->workload_fd,
+    return bv_workload_open(backend, &spec->workload, hash_later, &survey->identity, &survey->workload_fd,
                             &survey->problem, error);
 }
 
@@ -89,14 +90,14 @@ static void prepare(struct bv_backend *backend, const struct bv_spec *spec)
 
 /* The planner's answer, and beside it what the machine's mounts say of the grants: an `unsupported`
  * of theirs joins the planner's own and comes before what it would say later (CONTRACT.md 8). */
-static enum bv_status admit(struct bv_backend *backend, const struct bv_spec *spec,
-                            const struct bv_survey *survey, struct bv_plan **ret_plan,
-                            struct bv_refusal **ret_refusal, struct bv_error *error)
+static enum bv_status decide(struct bv_backend *backend, const struct bv_spec *spec,
+                             const struct bv_survey *survey, struct bv_plan **ret_plan,
+                             struct bv_refusal **ret_refusal, struct bv_error *error)
 {
     struct bv_plan *plan = NULL;
     struct bv_refusal *refusal = NULL;
-    enum bv_status status = bv_plan_admit(backend->ops, backend->context, spec, &survey->identity,
-                                          survey->facts, &plan, &refusal, error);
+    enum bv_status status = bv_plan_decide(backend->ops, backend->context, spec, &survey->identity,
+                                           survey->facts, &plan, &refusal, error);
     if (status == BV_OK ||
         (status == BV_E_REFUSED && bv_refusal_reason(refusal) >= BV_REFUSED_UNSUPPORTED)) {
         bool joins = refusal && bv_refusal_reason(refusal) == BV_REFUSED_UNSUPPORTED;
@@ -121,6 +122,23 @@ static enum bv_status admit(struct bv_backend *backend, const struct bv_spec *sp
         *ret_plan = plan;
     } else if (status == BV_E_REFUSED) {
         *ret_refusal = refusal;
+    }
+    return status;
+}
+
+static enum bv_status admit(struct bv_backend *backend, const struct bv_spec *spec,
+                            const struct bv_survey *survey, struct bv_plan **ret_plan,
+                            struct bv_refusal **ret_refusal, struct bv_error *error)
+{
+    struct bv_plan *plan = NULL;
+    enum bv_status status = decide(backend, spec, survey, &plan, ret_refusal, error);
+    if (status == BV_OK) {
+        status = bv_plan_bind(plan, survey->identity.digest, error);
+    }
+    if (status == BV_OK) {
+        *ret_plan = plan;
+    } else {
+        bv_plan_free(plan);
     }
     return status;
 }
@@ -163,6 +181,29 @@ static enum bv_status refuse_in_order(struct bv_backend *backend, const struct b
                               ret_refusal, error);
 }
 
+enum bv_status bv_survey_plan(struct bv_survey *survey, struct bv_backend *backend,
+                              const struct bv_spec *spec, bool hash_later,
+                              struct bv_plan **ret_plan, struct bv_refusal **ret_refusal,
+                              struct bv_error *error)
+{
+    enum bv_status status = bv_spec_check(spec, error);
+    if (status == BV_OK) {
+        status = bv_paths_check(backend->sys, spec, error);
+    }
+    if (status != BV_OK) {
+        return status;
+    }
+    prepare(backend, spec);
+    status = bv_survey_workload(survey, backend, spec, hash_later, error);
+    if (status == BV_E_REFUSED) {
+        return refuse_in_order(backend, spec, survey, ret_refusal, error);
+    }
+    if (status == BV_OK) {
+        status = bv_survey_machine(survey, backend, error);
+    }
+    return status == BV_OK ? decide(backend, spec, survey, ret_plan, ret_refusal, error) : status;
+}
+
 enum bv_status bv_plan_create(struct bv_backend *backend, const struct bv_spec *spec,
                               struct bv_plan **ret_plan, struct bv_refusal **ret_refusal,
                               struct bv_error *error)
@@ -171,34 +212,23 @@ enum bv_status bv_plan_create(struct bv_backend *backend, const struct bv_spec *
         return bv_fail(error, BV_E_INVALID, "",
                        "a backend, a spec and places for the answers are needed");
     }
-    enum bv_status status = bv_spec_check(spec, error);
-    if (status == BV_OK) {
-        status = bv_paths_check(backend->sys, spec, error);
-    }
-    if (status != BV_OK) {
-        return status;
-    }
     BV_AUTO(drop_survey) struct bv_survey *survey = bv_survey_new();
     if (!survey) {
         return bv_fail_nomem(error);
     }
-    prepare(backend, spec);
-    status = bv_survey_workload(survey, backend, spec, error);
-    if (status == BV_E_REFUSED) {
-        return refuse_in_order(backend, spec, survey, ret_refusal, error);
-    }
+    struct bv_plan *plan = NULL;
+    const uint64_t before_micros = backend->sys->boot_micros();
+    enum bv_status status = bv_survey_plan(survey, backend, spec, false, &plan, ret_refusal, error);
     if (status == BV_OK) {
-        status = bv_survey_machine(survey, backend, error);
+        status = bv_plan_bind(plan, survey->identity.digest, error);
     }
     if (status != BV_OK) {
+        bv_plan_free(plan);
         return status;
     }
-    const uint64_t probed_micros = backend->sys->boot_micros();
-    status = admit(backend, spec, survey, ret_plan, ret_refusal, error);
-    if (status == BV_OK) {
-        bv_probe_memo_store(&backend->last_probe, bv_plan_profile_hash(*ret_plan), probed_micros);
-    }
-    return status;
+    bv_probe_memo_store(&backend->last_probe, bv_plan_profile_hash(plan), before_micros);
+    *ret_plan = plan;
+    return BV_OK;
 }
 
 /* Compares a saved plan with what is there now. *refusal stays NULL when nothing drifted. */
@@ -271,7 +301,7 @@ static enum bv_status reload(struct bv_backend *backend, const struct bv_saved_p
         return bv_fail_nomem(error);
     }
     prepare(backend, saved->spec);
-    status = bv_survey_workload(survey, backend, saved->spec, error);
+    status = bv_survey_workload(survey, backend, saved->spec, false, error);
     if (status == BV_E_REFUSED) {
         return bv_refuse_workload(backend, saved->spec, BV_REFUSED_PROFILE_DRIFT, &survey->problem,
                                   ret_refusal, error);

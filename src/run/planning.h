@@ -14,10 +14,17 @@ struct bv_survey {
 
 struct bv_survey *bv_survey_new(void); /* NULL: out of memory */
 void bv_survey_free(struct bv_survey *survey);
-/* Opens and identifies the workload. BV_E_REFUSED: survey->problem says why. */
+/* Opens and identifies the workload; hash_later as of bv_workload_open(). BV_E_REFUSED: survey->problem says why. */
 BV_MUST_CHECK enum bv_status bv_survey_workload(struct bv_survey *survey,
                                                 struct bv_backend *backend,
-                                                const struct bv_spec *spec, struct bv_error *error);
+                                                const struct bv_spec *spec, bool hash_later,
+                                                struct bv_error *error);
 /* Probes the machine. */
 BV_MUST_CHECK enum bv_status bv_survey_machine(struct bv_survey *survey, struct bv_backend *backend,
                                                struct bv_error *error);
+/* Both, and a plan that is decided but not bound yet (bv_plan_bind()). As bv_plan_create() otherwise. */
+BV_MUST_CHECK enum bv_status bv_survey_plan(struct bv_survey *survey, struct bv_backend *backend,
+                                            const struct bv_spec *spec, bool hash_later,
+                                            struct bv_plan **ret_plan,
+                                            struct bv_refusal **ret_refusal,
+                                            struct bv_error *error);

@@ -28,6 +28,7 @@
 struct bv_run {
     struct bv_backend *backend;
     const struct bv_plan *plan;
+    struct bv_plan *own_plan; /* of a run that was begun without one */
     struct bv_survey *survey; /* of the start; holds the workload's descriptor and identity */
     struct bv_leases leases;
     struct bv_observation *observation;
@@ -39,6 +40,8 @@ struct bv_run {
     char started_at[STAMP_BYTES], finished_at[STAMP_BYTES];
     char fault[300]; /* "" while all is well */
 };
+
+static const struct bv_run_options default_options = BV_RUN_OPTIONS_INIT;
 
 /* RFC 3339 in UTC with microseconds: evidence only, nothing is decided by it. */
 static int stamp(const struct bv_sys *sys, char text[STAMP_BYTES])
@@ -74,13 +77,9 @@ static enum bv_status check_option_fd(const struct bv_sys *sys, const char *plac
     return bv_fail(error, BV_E_INVALID, place, "descriptor %d is not open", fd);
 }
 
-static enum bv_status check_arguments(const struct bv_backend *backend, const struct bv_plan *plan,
-                                      const struct bv_run_options *options, struct bv_error *error)
+static enum bv_status check_options(const struct bv_backend *backend,
+                                    const struct bv_run_options *options, struct bv_error *error)
 {
-    if (strcmp(bv_plan_backend(plan), backend->ops->id) != 0) {
-        return bv_fail(error, BV_E_INVALID, "", "the plan was made for backend '%s', not '%s'",
-                       bv_plan_backend(plan), backend->ops->id);
-    }
     if (options->capture_bytes > BV_CAPTURE_MAX_BYTES) {
         return bv_fail(error, BV_E_LIMIT, "capture_bytes",
                        "at most %u bytes of a stream can be captured", BV_CAPTURE_MAX_BYTES);
@@ -139,7 +138,7 @@ static enum bv_status check_start(struct bv_run *run, const struct bv_run_option
                                   struct bv_refusal **refusal, struct bv_error *error)
 {
     const struct bv_spec *spec = bv_plan_spec(run->plan);
-    enum bv_status status = bv_leases_check_fds(run->backend, run->plan, refusal, error);
+    enum bv_status status = bv_leases_check_fds(run->backend, run->plan, -EBADF, refusal, error);
     if (status == BV_OK && !*refusal) {
         status = bv_grants_check(run->backend, spec, options->probe_max_age_micros, refusal, error);
     }
@@ -147,7 +146,7 @@ static enum bv_status check_start(struct bv_run *run, const struct bv_run_option
         return status;
     }
     bv_backend_prepare(run->backend, bv_plan_intent(run->plan)->network);
-    status = bv_survey_workload(run->survey, run->backend, spec, error);
+    status = bv_survey_workload(run->survey, run->backend, spec, false, error);
     if (status == BV_E_REFUSED) {
         status = bv_refuse_workload(run->backend, spec, BV_REFUSED_PROFILE_DRIFT,
                                     &run->survey->problem, refusal, error);
@@ -216,54 +215,157 @@ static enum bv_status start_backend(struct bv_run *run, struct bv_error *error)
     return status;
 }
 
-enum bv_status bv_run_start(struct bv_backend *backend, const struct bv_plan *plan,
-                            const struct bv_run_options *options, struct bv_run **ret_run,
-                            struct bv_refusal **ret_refusal, struct bv_error *error)
+static struct bv_run *run_new(struct bv_backend *backend)
 {
-    static const struct bv_run_options defaults = BV_RUN_OPTIONS_INIT;
-    if (!backend || !plan || !ret_run || !ret_refusal) {
-        return bv_fail(error, BV_E_INVALID, "",
-                       "a backend, a plan and places for the answers are needed");
-    }
-    options = options ? options : &defaults;
-    enum bv_status status = check_arguments(backend, plan, options, error);
-    if (status != BV_OK) {
-        return status;
-    }
     struct bv_run *run = calloc(1, sizeof(*run));
     if (!run) {
-        return bv_fail_nomem(error);
+        return NULL;
     }
     run->backend = backend;
-    run->plan = plan;
     run->cancel_fd = -EBADF;
     run->survey = bv_survey_new();
     if (!run->survey) {
         bv_run_free(run);
-        return bv_fail_nomem(error);
+        return NULL;
     }
-    struct bv_refusal *refusal = NULL;
-    status = check_start(run, options, &refusal, error);
-    if (status == BV_OK && !refusal) {
-        status = prepare(run, options, error);
-    }
-    if (status == BV_OK && !refusal) {
-        status = start_backend(run, error);
-        /* Delivered, or never to be: nothing of the supervisor's holds a value while the run lasts. */
-        run->execution.secret_values = NULL;
-        bv_leases_done(&run->leases);
-    }
+    return run;
+}
+
+/* The end of every start: a run, a refusal or an error, and nothing of the other two. */
+static enum bv_status settle(struct bv_run *run, enum bv_status status, struct bv_refusal *refusal,
+                             struct bv_run **ret_run, struct bv_refusal **ret_refusal)
+{
     if (status == BV_OK && !refusal) {
         *ret_run = run;
         return BV_OK;
     }
     bv_run_free(run);
-    if (status != BV_OK) {
+    if (status != BV_OK && status != BV_E_REFUSED) {
         bv_refusal_free(refusal);
         return status;
     }
     *ret_refusal = refusal;
     return BV_E_REFUSED;
+}
+
+static enum bv_status launch(struct bv_run *run, const struct bv_run_options *options, bool hold,
+                             struct bv_error *error)
+{
+    enum bv_status status = prepare(run, options, error);
+    if (status == BV_OK) {
+        run->execution.hold = hold;
+        status = start_backend(run, error);
+        /* Delivered, or never to be: nothing of the supervisor's holds a value while the run lasts. */
+        run->execution.secret_values = NULL;
+        bv_leases_done(&run->leases);
+    }
+    return status;
+}
+
+enum bv_status bv_run_start(struct bv_backend *backend, const struct bv_plan *plan,
+                            const struct bv_run_options *options, struct bv_run **ret_run,
+                            struct bv_refusal **ret_refusal, struct bv_error *error)
+{
+    if (!backend || !plan || !ret_run || !ret_refusal) {
+        return bv_fail(error, BV_E_INVALID, "",
+                       "a backend, a plan and places for the answers are needed");
+    }
+    options = options ? options : &default_options;
+    if (strcmp(bv_plan_backend(plan), backend->ops->id) != 0) {
+        return bv_fail(error, BV_E_INVALID, "", "the plan was made for backend '%s', not '%s'",
+                       bv_plan_backend(plan), backend->ops->id);
+    }
+    enum bv_status status = check_options(backend, options, error);
+    if (status != BV_OK) {
+        return status;
+    }
+    struct bv_run *run = run_new(backend);
+    if (!run) {
+        return bv_fail_nomem(error);
+    }
+    run->plan = plan;
+    struct bv_refusal *refusal = NULL;
+    status = check_start(run, options, &refusal, error);
+    if (status == BV_OK && !refusal) {
+        status = launch(run, options, false, error);
+    }
+    return settle(run, status, refusal, ret_run, ret_refusal);
+}
+
+/* What the plan still lacks: the digest of the file that was opened, and with it the plan's identity. */
+static enum bv_status bind_plan(struct bv_run *run, struct bv_refusal **refusal,
+                                struct bv_error *error)
+{
+    struct bv_survey *survey = run->survey;
+    enum bv_status status = BV_OK;
+    if (survey->identity.known) {
+        status = bv_workload_hash(run->backend, survey->workload_fd, &survey->identity,
+                                  &survey->problem, error);
+    }
+    if (status == BV_E_REFUSED) {
+        return bv_refuse_workload(run->backend, bv_plan_spec(run->plan), BV_REFUSED_PROFILE_DRIFT,
+                                  &survey->problem, refusal, error);
+    }
+    return status == BV_OK ? bv_plan_bind(run->own_plan, survey->identity.digest, error) : status;
+}
+
+/* From a decided plan to a workload that runs. Hashing and binding need nothing of the boundary, nor the boundary of them: they are done
+ * while a backend that can hold a workload back builds it. */
+static enum bv_status begin_planned(struct bv_run *run, const struct bv_run_options *options,
+                                    struct bv_refusal **refusal, struct bv_error *error)
+{
+    const struct bv_backend_ops *ops = run->backend->ops;
+    const bool hold = ops->release != NULL;
+    enum bv_status status =
+        bv_leases_check_fds(run->backend, run->plan, run->survey->workload_fd, refusal, error);
+    if (status == BV_OK && !*refusal) {
+        status = bv_leases_resolve(&run->leases, run->backend, run->plan, options->secret,
+                                   options->secret_context, refusal, error);
+    }
+    if (status == BV_OK && !*refusal && !hold) {
+        status = bind_plan(run, refusal, error);
+    }
+    if (status == BV_OK && !*refusal) {
+        status = launch(run, options, hold, error);
+    }
+    if (status == BV_OK && !*refusal && hold) {
+        status = bind_plan(run, refusal, error);
+        if (status == BV_OK && !*refusal) {
+            status = ops->release(run->state, error);
+        }
+    }
+    return status;
+}
+
+enum bv_status bv_run_begin(struct bv_backend *backend, const struct bv_spec *spec,
+                            const struct bv_run_options *options, struct bv_run **ret_run,
+                            struct bv_refusal **ret_refusal, struct bv_error *error)
+{
+    if (!backend || !spec || !ret_run || !ret_refusal) {
+        return bv_fail(error, BV_E_INVALID, "",
+                       "a backend, a spec and places for the answers are needed");
+    }
+    options = options ? options : &default_options;
+    enum bv_status status = check_options(backend, options, error);
+    if (status != BV_OK) {
+        return status;
+    }
+    struct bv_run *run = run_new(backend);
+    if (!run) {
+        return bv_fail_nomem(error);
+    }
+    struct bv_refusal *refusal = NULL;
+    status = bv_survey_plan(run->survey, backend, spec, true, &run->own_plan, &refusal, error);
+    run->plan = run->own_plan;
+    if (status == BV_OK) {
+        status = begin_planned(run, options, &refusal, error);
+    }
+    return settle(run, status, refusal, ret_run, ret_refusal);
+}
+
+const struct bv_plan *bv_run_plan(const struct bv_run *run)
+{
+    return run->plan;
 }
 
 int bv_run_fd(const struct bv_run *run)
@@ -381,5 +483,6 @@ void bv_run_free(struct bv_run *run)
     bv_observation_free(run->observation);
     bv_survey_free(run->survey);
     bv_cleanup_fd(&run->cancel_fd);
+    bv_plan_free(run->own_plan);
     free(run);
 }

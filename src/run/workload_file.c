@@ -31,7 +31,8 @@ struct file {
     struct bv_backend *backend;
     const char *path; /* as asked, for messages */
     int fd;
-    bool missing; /* nothing has this name */
+    bool hash_later; /* the digest is left "" unless it is known already */
+    bool missing;    /* nothing has this name */
     struct stat before;
     bool short_read; /* a read gave fewer bytes than the size promised */
     int read_error;  /* -errno of a read, 0 if none */
@@ -223,7 +224,8 @@ static enum bv_status examine(struct file *file, struct bv_format_facts *facts,
         return bv_fail_sys(file->error, file->path, file->read_error, "reading");
     }
     bool cached = bv_digest_cache_get(&file->backend->digests, &key, digest);
-    if (!cached) {
+    const bool hash = !cached && !file->hash_later;
+    if (hash) {
         file->short_read =
             false; /* the format may point past the end of the file; the hash may not */
         enum bv_status status = hash_bytes(file, digest);
@@ -236,10 +238,10 @@ static enum bv_status examine(struct file *file, struct bv_format_facts *facts,
     if (r < 0) {
         return bv_fail_sys(file->error, file->path, r, "reading the workload's attributes");
     }
-    if (!stats_agree(&file->before, &after) || (!cached && file->short_read)) {
+    if (!stats_agree(&file->before, &after) || (hash && file->short_read)) {
         return refuse(file, "run it again once nobody writes to it", "changed while it was hashed");
     }
-    if (!cached) {
+    if (hash) {
         bv_digest_cache_put(&file->backend->digests, &key, now.tv_sec, digest);
     }
     return facts->format == BV_FORMAT_UNKNOWN
@@ -359,13 +361,16 @@ static enum bv_status open_and_examine(struct file *file, const struct bv_worklo
 }
 
 enum bv_status bv_workload_open(struct bv_backend *backend, const struct bv_workload *workload,
-                                struct bv_workload_identity *identity, int *ret_fd,
+                                bool hash_later, struct bv_workload_identity *identity, int *ret_fd,
                                 struct bv_workload_problem *problem, struct bv_error *error)
 {
     BV_ASSERT(workload->path || workload->module_bytes);
-    struct file file = {
-        .backend = backend, .path = workload->path, .fd = -EBADF, .problem = problem, .error = error
-    };
+    struct file file = { .backend = backend,
+                         .path = workload->path,
+                         .fd = -EBADF,
+                         .hash_later = hash_later,
+                         .problem = problem,
+                         .error = error };
     memset(identity, 0, sizeof(*identity));
     enum bv_status status = open_and_examine(&file, workload, identity);
     if (status != BV_OK) {
@@ -374,6 +379,36 @@ enum bv_status bv_workload_open(struct bv_backend *backend, const struct bv_work
     }
     identity->known = true;
     *ret_fd = file.fd;
+    return BV_OK;
+}
+
+enum bv_status bv_workload_hash(struct bv_backend *backend, int fd,
+                                struct bv_workload_identity *identity,
+                                struct bv_workload_problem *problem, struct bv_error *error)
+{
+    if (identity->digest[0] != '\0') {
+        return BV_OK;
+    }
+    struct file file = {
+        .backend = backend, .path = identity->path, .fd = fd, .problem = problem, .error = error
+    };
+    struct timespec now;
+    int r = backend->sys->now(&now);
+    if (r == 0) {
+        r = backend->sys->fstat(fd, &file.before);
+    }
+    if (r < 0) {
+        return bv_fail_sys(error, file.path, r, "reading the workload's attributes");
+    }
+    enum bv_status status = hash_bytes(&file, identity->digest);
+    if (status != BV_OK) {
+        return status;
+    }
+    if (file.short_read || !bv_workload_is_unchanged(backend->sys, fd, identity)) {
+        return refuse(&file, "run it again once nobody writes to it", "changed while it was hashed");
+    }
+    const struct bv_file_key key = key_of(&file.before);
+    bv_digest_cache_put(&backend->digests, &key, now.tv_sec, identity->digest);
     return BV_OK;
 }
 

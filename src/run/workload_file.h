@@ -13,12 +13,17 @@ struct bv_workload_problem {
     const char *remedy;  /* static text */
 };
 
-/* Opens the workload once, finds what it is and hashes it. *ret_fd is on the very inode that was
- * hashed, >= 3, the caller's. The identity is filled with known = true. BV_E_REFUSED: *problem
- * says why (and nothing is open). BV_E_SYS, BV_E_NOMEM. */
+/* Opens the workload once, finds what it is and hashes it; hash_later: leaves identity->digest "" for bv_workload_hash() unless it is
+ * known already. *ret_fd is on the very inode that was hashed, >= 3, the caller's. The identity is filled with known = true.
+ * BV_E_REFUSED: *problem says why (and nothing is open). BV_E_SYS, BV_E_NOMEM. */
 BV_MUST_CHECK enum bv_status bv_workload_open(struct bv_backend *backend,
-                                              const struct bv_workload *workload,
+                                              const struct bv_workload *workload, bool hash_later,
                                               struct bv_workload_identity *identity, int *ret_fd,
+                                              struct bv_workload_problem *problem,
+                                              struct bv_error *error);
+/* Hashes what was opened without. BV_E_REFUSED: it is no longer the file that was opened. BV_E_SYS, BV_E_NOMEM. */
+BV_MUST_CHECK enum bv_status bv_workload_hash(struct bv_backend *backend, int fd,
+                                              struct bv_workload_identity *identity,
                                               struct bv_workload_problem *problem,
                                               struct bv_error *error);
 

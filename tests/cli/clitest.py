@@ -1,5 +1,7 @@
 """tests/cli/clitest.py - what the tests of the command share: TAP lines, a fresh directory, and one way to call bvisor.
 
+Every document that a call writes, to standard output or by --report, is held against its schema; done() tells.
+
 usage of every test here: test_X.py BVISOR
 """
 
@@ -11,10 +13,15 @@ import subprocess
 import sys
 import tempfile
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+import bvschema  # noqa: E402  pylint: disable=wrong-import-position
+
 BVISOR = os.path.abspath(sys.argv[1]) if len(sys.argv) > 1 else None
 HERE = os.path.dirname(os.path.abspath(__file__))
 MUST_RUN = os.environ.get("BV_TESTS_MUST_RUN") == "1"
 
+_documents = 0  # written by bvisor and checked
+_wrong = []
 _count = 0
 _failed = 0
 
@@ -49,7 +56,30 @@ def skip(name, why):
     print(f"ok {_count} - {name} # SKIP {why}", flush=True)
 
 
+def _hold(where, text):
+    """Checks a text against its schema if it is a document at all."""
+    global _documents
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError):
+        return
+    if bvschema.kind_of(document):
+        _documents += 1
+        _wrong.extend(f"{where}: {problem}" for problem in bvschema.problems(document))
+
+
+def _hold_all(args, result, cwd):
+    _hold(" ".join(map(str, args)), result.out)
+    for flag, path in zip(args, args[1:]):
+        path = os.path.join(cwd or ".", os.fsdecode(path)) if flag == "--report" else None
+        if path and os.path.isfile(path):
+            with open(path, "rb") as text:
+                _hold(path, text.read())
+
+
 def done():
+    if _documents:
+        ok(not _wrong, f"all {_documents} documents validate by their schemas", "\n".join(_wrong[:5]))
     print(f"1..{_count}")
     sys.exit(1 if _failed else 0)
 
@@ -80,7 +110,9 @@ def bvisor(*args, stdin=b"", env=None, cwd=None, timeout=60, **more):
     full = {"PATH": "/usr/local/bin:/usr/bin:/bin"} if env is None else env  # HOME is unset on purpose
     process = subprocess.run([BVISOR, *map(_text, args)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=full, cwd=cwd,
                              timeout=timeout, check=False, **feed, **more)
-    return Result(process)
+    result = Result(process)
+    _hold_all(args, result, cwd)
+    return result
 
 
 def _text(arg):

@@ -20,6 +20,7 @@ import tempfile
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+import bvschema  # noqa: E402  pylint: disable=wrong-import-position
 import bvhost  # noqa: E402  pylint: disable=wrong-import-position
 import cases  # noqa: E402  pylint: disable=wrong-import-position
 
@@ -137,7 +138,7 @@ class Session:
     def probe(self):
         """{cell: enforcement} as the product states it."""
         text = subprocess.run(self.as_user + self.wrap + [self.bvisor, "probe", "--json"], capture_output=True, check=True, env={}).stdout
-        document = json.loads(text)
+        document = bvschema.read(text)
         cells = {row["kind"]: row["enforcement"] for row in document["matrix"]}
         for dimension, row in document["budget"].items():
             supplied = row.get("supplied", row)
@@ -166,7 +167,7 @@ class Session:
             return [*self.wrap, self.bvisor, "run", *report, *options, "--", *attempt]
         # What the command line cannot say is edited into the spec that it prints.
         printed = subprocess.run([self.bvisor, "plan", *options, "--print-spec", "--", *attempt], capture_output=True, check=True, env={})
-        spec = json.loads(printed.stdout)
+        spec = bvschema.read(printed.stdout)
         case.edit(spec)
         ctx.write(ctx.base + "/spec.json", json.dumps(spec))
         return [*self.wrap, self.bvisor, "run", *report, "--spec", ctx.base + "/spec.json"]
@@ -218,7 +219,7 @@ class Session:
     def read_report(self, ctx):
         try:
             with open(ctx.base + "/report.json", encoding="utf-8") as text:
-                document = json.load(text)
+                document = bvschema.read(text.read())
         except (OSError, ValueError) as problem:
             ctx.complaint = f"no readable report ({problem}), exit {ctx.status}: {ctx.err.strip()[-300:]}"
             return

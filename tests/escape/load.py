@@ -18,6 +18,7 @@ import tempfile
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+import bvschema  # noqa: E402  pylint: disable=wrong-import-position
 import bvhost  # noqa: E402  pylint: disable=wrong-import-position
 
 TOLERANCE = 0.10
@@ -42,7 +43,7 @@ def run(top, uid, wrap, options=()):
     if not os.path.exists(report):
         raise RuntimeError(f"no report, exit {done.returncode}: {done.stderr.decode(errors='replace')[-300:]}")
     with open(report, encoding="utf-8") as text:
-        document = json.load(text)
+        document = bvschema.read(text.read())
     if document["schema"] == "bvisor.refusal/1" and not options and all(item.get("dimension") == "process_count" for item in document["items"]):
         # Without a pids controller root cannot bound processes; they are counted all the same.
         shutil.rmtree(place)

@@ -8,6 +8,8 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "run/instance.h"
+
 static void test_status(void)
 {
     static const struct { const char *verb, *value; enum bv_outcome outcome; enum bv_exit_kind kind; int number; } cases[] = {
@@ -302,6 +304,69 @@ static void test_files(void)
     (void)rmdir(directory);
 }
 
+static struct {
+    struct bv_sys sys;
+    const char *file;
+    int error, reads;
+    bool early;
+} held;
+
+/* The workload is hashed in pieces of 64 KiB; before the second one everything else of the launch has had time to be done. */
+static ssize_t slow_pread(int fd, void *buffer, size_t size, uint64_t offset)
+{
+    struct stat st;
+    if (offset >= 65536 && fstat(fd, &st) == 0 && st.st_size > 65536 && held.reads++ == 0) {
+        (void)usleep(300000);
+        held.early = access(held.file, F_OK) == 0;
+        if (held.error != 0) {
+            return -held.error;
+        }
+    }
+    return bv_sys_host.pread(fd, buffer, size, offset);
+}
+
+static void run_held(const char *directory, const char *path, int error, struct result *ret_result)
+{
+    struct bv_backend *fresh = NULL;
+    struct box box;
+    memset(&held, 0, sizeof held);
+    held.sys = bv_sys_host;
+    held.sys.pread = slow_pread;
+    held.file = path;
+    held.error = error;
+    if (bv_backend_linux(&fresh, NULL) != BV_OK) {
+        abort();
+    }
+    fresh->sys = &held.sys;
+    box_init(&box, payload, "create", path);
+    box_root(&box, directory, BV_ACCESS_READ_WRITE, false);
+    box_run(&box, fresh, ret_result);
+    bv_backend_free(fresh);
+}
+
+/* The boundary is built while the workload is still hashed, but nothing runs before it is. */
+static void test_held(void)
+{
+    char directory[] = "/tmp/bvisor-test-held-XXXXXX", path[64];
+    struct result result;
+    if (mkdtemp(directory) == NULL) {
+        abort();
+    }
+    (void)snprintf(path, sizeof path, "%s/new", directory);
+    run_held(directory, path, EIO, &result);
+    tap_ok(held.reads > 0 && result.status == BV_E_SYS, "a workload that cannot be hashed is an error: %s", result.error.text);
+    tap_ok(!held.early && access(path, F_OK) != 0, "and never began");
+    result_free(&result);
+    run_held(directory, path, 0, &result);
+    tap_ok(held.reads > 0 && result.status == BV_OK && result.exit.value == 0, "one that is hashed slowly runs");
+    tap_ok(!held.early && access(path, F_OK) == 0, "only when it is hashed");
+    tap_ok(result.seconds > 0.3 && result_used(&result, BV_WALL_MICROS) < 250000,
+           "and its wall time counts from there: %lld us", result_used(&result, BV_WALL_MICROS));
+    result_free(&result);
+    (void)unlink(path);
+    (void)rmdir(directory);
+}
+
 static void test_missing(void)
 {
     struct box box;
@@ -394,6 +459,7 @@ int main(int argc, char **argv)
     group(test_cancel, "cancel");
     group(test_budgets, "budgets");
     group(test_files, "files");
+    group(test_held, "held");
     group(test_missing, "missing");
     group(test_denials, "denials");
     group(test_daemon, "daemon");

@@ -29,7 +29,7 @@ static struct opened try_open(struct bv_backend *backend, enum bv_workload_kind 
     struct opened o = { 0 };
     int fd = -EBADF;
     const struct bv_workload workload = { .kind = kind, .path = path };
-    o.status = bv_workload_open(backend, &workload, &identity, &fd, &o.problem, &o.error);
+    o.status = bv_workload_open(backend, &workload, false, &identity, &fd, &o.problem, &o.error);
     tap_ok((fd >= 3) == (o.status == BV_OK), "%s: a descriptor above 2 comes exactly with success",
            path);
     bv_cleanup_fd(&fd);
@@ -148,7 +148,7 @@ static void test_modules(struct bv_backend *backend, const struct fixture *fixtu
                                           .module_size = sizeof(module) };
     struct bv_workload_problem problem;
     int fd = -EBADF;
-    tap_ok(bv_workload_open(backend, &workload, &identity, &fd, &problem, NULL) == BV_OK &&
+    tap_ok(bv_workload_open(backend, &workload, false, &identity, &fd, &problem, NULL) == BV_OK &&
                identity.is_wasm && fd >= 3,
            "a module from memory");
     tap_text(identity.digest, digest, "has the same digest");
@@ -247,7 +247,7 @@ static void test_unchanged(struct bv_backend *backend, const struct fixture *fix
     const struct bv_workload workload = { .kind = BV_WORKLOAD_PROCESS, .path = fixture->exe };
     struct bv_workload_problem problem;
     int fd = -EBADF;
-    tap_ok(bv_workload_open(backend, &workload, &identity, &fd, &problem, NULL) == BV_OK &&
+    tap_ok(bv_workload_open(backend, &workload, false, &identity, &fd, &problem, NULL) == BV_OK &&
                bv_workload_is_unchanged(&bv_sys_host, fd, &identity),
            "an untouched file is unchanged");
     tap_ok(chmod(fixture->exe, 0700) == 0 && !bv_workload_is_unchanged(&bv_sys_host, fd, &identity),

@@ -236,13 +236,29 @@ int linux_send_frame(struct linux_run *run, const int *fds, size_t count)
     return n < 0 ? -errno : n == BV_STATUS_BYTES ? 0 : -EIO;
 }
 
-void linux_send_kill(struct linux_run *run)
+static int send_word(const struct linux_run *run, enum bv_status_type type)
 {
     uint8_t bytes[BV_STATUS_BYTES];
-    const struct bv_status_message message = { .type = BV_MSG_KILL };
-    if (run->control_fd >= 0) {
-        bv_status_encode(&message, bytes);
-        /* When this fails init is gone already; DEADLINE_END is behind it in any case. */
-        (void)send(run->control_fd, bytes, sizeof bytes, MSG_DONTWAIT | MSG_NOSIGNAL);
+    const struct bv_status_message message = { .type = type };
+    if (run->control_fd < 0) {
+        return -EPIPE;
     }
+    bv_status_encode(&message, bytes);
+    return send(run->control_fd, bytes, sizeof bytes, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? -errno : 0;
+}
+
+void linux_send_kill(struct linux_run *run)
+{
+    /* When this fails init is gone already; DEADLINE_END is behind it in any case. */
+    (void)send_word(run, BV_MSG_KILL);
+}
+
+enum bv_status linux_release(void *pointer, struct bv_error *error)
+{
+    struct linux_run *run = pointer;
+    (void)error;
+    run->deadline[DEADLINE_HANDSHAKE] = linux_now_ns() + LINUX_HANDSHAKE_NS;
+    /* An init that cannot be told is dead, and why will be read where every word of its is. */
+    (void)send_word(run, BV_MSG_GO);
+    return BV_OK;
 }

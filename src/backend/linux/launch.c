@@ -21,9 +21,6 @@
 #include "base/error.h"
 #include "sys/secret.h"
 
-#define HANDSHAKE_NS                                                                               \
-    (10u * 1000000000ull) /* namespaces on a machine that swaps take a second; ten mean it hangs */
-
 struct parcel { /* what only init keeps; closed here once it was sent */
     struct bv_frame *frame;
     struct bv_secret_store store; /* the environment's text when a secret is in it */
@@ -368,7 +365,7 @@ static enum bv_status send_frame(struct linux_run *run, struct parcel *parcel,
         return status;
     }
     bundle.fds[0] = parcel->frame_fd;
-    run->deadline[DEADLINE_HANDSHAKE] = linux_now_ns() + HANDSHAKE_NS;
+    run->deadline[DEADLINE_HANDSHAKE] = linux_now_ns() + LINUX_HANDSHAKE_NS;
     const int result = linux_send_frame(run, bundle.fds, bundle.count);
     return result < 0 ? bv_fail_sys(error, "launcher", result, "sending the launch frame") : BV_OK;
 }

@@ -149,3 +149,4 @@ enum bv_status linux_start(void *context, const struct bv_execution *execution, 
 int linux_poll_fd(void *run);
 enum bv_status linux_dispatch(void *run, bool *ret_done, struct bv_error *error);
 void linux_close_run(void *run);
+enum bv_status linux_release(void *run, struct bv_error *error);

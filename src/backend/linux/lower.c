@@ -590,6 +590,7 @@ static void frame_defaults(struct lower *lower)
         frame->task_fds[i] = -1;
     }
     frame->flags = lower->in->uid == 0 ? BV_FRAME_FULL_ID_MAP : 0u;
+    frame->flags |= lower->in->execution->hold ? BV_FRAME_HOLD : 0u;
     if (lower->intent->network != BV_NETWORK_ALLOW_ALL) {
         frame->flags |= BV_FRAME_NEW_NET;
     }

@@ -138,6 +138,7 @@ void linux_spawn_done(struct linux_spawn *spawn);
 
 /* ready.c */
 #define LINUX_ANSWER_MILLIS 10000 /* as the handshake of a launch */
+#define LINUX_HANDSHAKE_NS (10u * 1000000000ull) /* namespaces on a machine that swaps take a second; ten mean it hangs */
 /* Starts a launcher; the caller's to give or to drop. */
 enum bv_status linux_ready_make(struct linux_context *context, bool new_net, const char *attempt, struct linux_ready **ret_ready, struct bv_error *error);
 /* Ends it and waits for its end; NULL is a no-op. */
