@@ -20,7 +20,9 @@ static void linux_close(void *pointer)
         linux_ready_drop(ready);
     }
     (void)pthread_cond_destroy(&context->idle);
-    linux_cgroup_move_back(); /* after its launchers, which are where it is */
+    if (context->divided) {
+        linux_cgroup_move_back(); /* after its launchers, which are where it is */
+    }
     linux_fd_close(&context->launcher_fd);
     linux_fd_close(&context->canary_tcp);
     linux_fd_close(&context->canary_unix);

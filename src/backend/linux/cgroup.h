@@ -19,6 +19,9 @@ int linux_cgroups_find(struct linux_cgroups *ret_cgroups);
  * (cgroup_home.c). */
 int linux_cgroups_find_raw(struct linux_cgroups *ret_cgroups);
 
+/* Whether v2 may have the memory or the pids controller: false when both are bound to v1 hierarchies. Costs one small read. */
+bool linux_cgroup_v2_serves(void);
+
 /* Whether a child of the caller's own v2 cgroup has a controller: 0: it has; 1: it will once the
  * controller is enabled, which only the root cgroup can do while it holds processes; -ENOENT:
  * not available there; -EBUSY: available, but the own cgroup holds processes (cgroup-v2.rst, no

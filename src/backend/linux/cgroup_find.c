@@ -229,6 +229,14 @@ int linux_cgroups_find_raw(struct linux_cgroups *ret_cgroups)
     return for_lines("/proc/self/mountinfo", visit_mount, &finding);
 }
 
+bool linux_cgroup_v2_serves(void)
+{
+    struct own_paths own;
+    memset(&own, 0, sizeof(own));
+    return for_lines("/proc/self/cgroup", visit_own, &own) == 0 && own.v2_known &&
+           !(own.known[CGROUP_MEMORY] && own.known[CGROUP_PIDS]);
+}
+
 int linux_cgroup_v2_controller(const char *dir, const char *controller)
 {
     char text[512];

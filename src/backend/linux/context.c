@@ -75,8 +75,10 @@ void linux_context_divide(struct linux_context *context)
 {
     (void)pthread_mutex_lock(&context->lock);
     if (!context->divided) {
-        context->divided = true;
-        linux_cgroup_divide();
+        context->divided = linux_cgroup_v2_serves();
+        if (context->divided) {
+            linux_cgroup_divide();
+        }
     }
     (void)pthread_mutex_unlock(&context->lock);
 }
