@@ -103,8 +103,7 @@ static bool fuse_sum(struct bv_wasm_compiler *c, uint32_t code, struct bv_wasm_e
 {
     bool first = bv_wasm_made_by_last(c, x);
     struct bv_wasm_entry *made = first ? x : y, *other = first ? y : x;
-    if ((other->place != BV_WASM_IN_SLOT && other->place != BV_WASM_IN_LOCAL) ||
-        !bv_wasm_made_by_last(c, made)) {
+    if (other->place == BV_WASM_IS_CONST || !bv_wasm_made_by_last(c, made)) {
         return false;
     }
     union bv_wasm_unit *unit = &c->module->code[c->last], before = *unit;
@@ -114,6 +113,7 @@ static bool fuse_sum(struct bv_wasm_compiler *c, uint32_t code, struct bv_wasm_e
         constant = unit[1].imm & 31;
         fused = BV_WASM_CODE_I32_ADD_SHL;
         before.c = before.b;
+        bv_wasm_take_back(c); /* first: a sum with a constant is only computed now */
         before.b = (uint16_t)bv_wasm_slot_of(c, other);
     } else if (before.op == BV_WASM_CODE_F64_MUL_RR &&
                (code == BV_WASM_CODE_F64_ADD_RR || code == BV_WASM_CODE_F64_SUB_RR)) {
@@ -121,10 +121,10 @@ static bool fuse_sum(struct bv_wasm_compiler *c, uint32_t code, struct bv_wasm_e
         fused = code == BV_WASM_CODE_F64_ADD_RR ? BV_WASM_CODE_F64_MUL_ADD
                 : first                         ? BV_WASM_CODE_F64_MUL_SUB
                                                 : BV_WASM_CODE_F64_SUB_MUL;
+        bv_wasm_take_back(c);
     } else {
         return false;
     }
-    bv_wasm_take_back(c);
     unit = bv_wasm_emit(c, fused, 2);
     *unit = before;
     unit->op = (uint16_t)fused;

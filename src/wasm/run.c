@@ -39,7 +39,7 @@ const char *bv_wasm_trap_text(enum bv_wasm_trap trap)
 
 enum bv_wasm_trap bv_wasm_grow_cells(struct bv_wasm_store *store, uint64_t need)
 {
-    if (need <= store->cell_capacity) {
+    if (need <= store->cell_capacity && store->cells) { /* a frame of no cells still needs an address */
         return BV_WASM_TRAP_NONE;
     }
     if (need > store->cells_max) {
