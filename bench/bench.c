@@ -2,7 +2,8 @@
  *
  * usage: bench launch ROUNDS LABEL CMD... -- LABEL CMD...    interleaved rounds of posix_spawn and wait, one of each command a round;
  *                                                            CMD `@SPEC.json` is a run through the library from this resident process,
- *                                                            with its planning, or of one plan again with the word `again` behind it
+ *                                                            with its planning; of one plan again with the word `again` behind it;
+ *                                                            with `ready`, in a host that prepared for it in its idle time
  *        bench contract ROUNDS SPEC.json                     parse, probe, plan on what was probed, seal, verify; with one round
  *                                                            the first call of each in a process
  * Interleaving is the point: a machine that gets slower does so for every command. Never a test: nothing here passes or fails. */
@@ -14,6 +15,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <spawn.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,6 +41,7 @@ struct library {
     struct bv_backend *backend;
     struct bv_spec *spec;
     struct bv_plan *plan; /* NULL: every run plans anew */
+    bool ready;           /* bv_backend_prepare() has been called, and has had time */
 };
 
 static void fail(const char *what, const struct bv_error *error)
@@ -200,7 +203,9 @@ static int launch(size_t rounds, char **words)
     for (size_t i = 0; i < count; i++) {
         if (commands[i].words[0][0] == '@') {
             library_open(&libraries[i], commands[i].words[0] + 1);
-            if (commands[i].words[1] != NULL) { /* "again" */
+            const char *word = commands[i].words[1] != NULL ? commands[i].words[1] : "";
+            libraries[i].ready = strcmp(word, "ready") == 0;
+            if (strcmp(word, "again") == 0) {
                 library_plan(&libraries[i]);
             }
         }
@@ -209,6 +214,10 @@ static int launch(size_t rounds, char **words)
         for (size_t i = 0; i < count; i++) {
             double took;
             (void)usleep(SETTLE_MICROS);
+            if (libraries[i].ready) {
+                bv_backend_prepare(libraries[i].backend, BV_NETWORK_DENY_ALL);
+                (void)usleep(SETTLE_MICROS);
+            }
             if (libraries[i].spec != NULL) {
                 double began = now_micros();
                 bv_report_free(libraries[i].plan != NULL ? library_rerun(&libraries[i]) : library_run(&libraries[i]));
