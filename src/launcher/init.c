@@ -312,7 +312,7 @@ static void let_go(struct init *init)
     struct launch *launch = init->launch;
     const struct bv_frame *frame = &launch->frame;
 
-    launch->birth_nanos = raw_now_nanos();
+    launch->birth_nanos = init->sampler.last_nanos = raw_now_nanos();
     init->wall_due = after(launch->birth_nanos, frame->wall_micros);
     init->cpu_due = frame->cpu_micros == UINT64_MAX ? NEVER : launch->birth_nanos;
     init->oom_due = frame->oom_account == BV_OOM_ACCOUNT_V1_CONTROL

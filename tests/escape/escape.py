@@ -289,7 +289,8 @@ class Session:
         return ctx
 
     def try_case(self, case, more_options=(), attempts=LOOKS):
-        """(ok, text): both runs of one case, judged. What must fail inside is tried once; what must work may be seen at last."""
+        """(ok, text): both runs of one case, judged. What must fail inside is tried once, unless a figure of the
+        host's is noisy; what must work may be seen at last."""
         with contextlib.closing(self.enter(case, True, more_options, LOOKS - attempts)) as ctx:
             self.run(case, ctx)
             if ctx.refusal and not more_options and self.unlimited(case, ctx):
@@ -306,7 +307,10 @@ class Session:
             happened_inside = case.judge(ctx)
             figures = f" (inside {ctx.peak:.0f}, bound {self.bounds[case.cells[0]]:.0f}" if hasattr(ctx, "peak") else ""
             trace = ctx.err.strip().replace("\n", "; ")[-700:]
-        if case.expect == cases.WORKS and not happened_inside and not problem and attempts > 1:
+        # The processor time of a virtual machine holds what its host took away: the smallest of three measurements counts. What
+        # evades the budget uses all that it wants each time.
+        again = not happened_inside if case.expect == cases.WORKS else happened_inside and case.noisy
+        if again and not problem and attempts > 1:
             return self.try_case(case, more_options, attempts - 1)
         if self.inside_only:
             return self.verdict(case, happened_inside, problem, figures + (")" if figures else ""), trace)

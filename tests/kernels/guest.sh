@@ -47,6 +47,8 @@ v2)
     mount -t cgroup2 -o nsdelegate cgroup2 $C || mount -t cgroup2 cgroup2 $C
     for c in cpu memory pids; do echo +$c >$C/cgroup.subtree_control; done
     mkdir $C/user $C/user/harness
+    # A cgroup below it gets the controllers, as below a unit with Delegate=yes.
+    for c in cpu memory pids; do echo +$c >$C/user/cgroup.subtree_control; done
     chown 1000:1000 $C/user $C/user/cgroup.procs $C/user/cgroup.threads $C/user/cgroup.subtree_control
     chown -R 1000:1000 $C/user/harness
     ;;
@@ -75,7 +77,7 @@ cat >/run/plans <<'PLANS'
 #!/bin/sh
 for limit in "--mem 64M --procs unlimited --cpu unlimited" "--mem unlimited --procs 8 --cpu unlimited" \
     "--mem unlimited --procs unlimited --cpu 1s"; do
-    /t/bvisor plan --json --spawn any $limit -- /t/escape/payload x 2>/dev/null
+    "$@" /t/bvisor plan --json --spawn any $limit -- /t/escape/payload x 2>/dev/null
     case $? in 0 | 126) ;; *) exit 1 ;; esac
 done
 PLANS
@@ -112,7 +114,7 @@ for who in root user; do
     fi
     as="/usr/bin/setpriv --reuid=$uid --regid=$uid --clear-groups"
     case ,$suites, in *,probe,*) suite "probe $who" $as $wrap /t/bvisor probe --json ;; esac
-    case ,$suites, in *,probe,*) suite "plan $who" $as $wrap /run/plans ;; esac
+    case ,$suites, in *,probe,*) suite "plan $who" $as /run/plans $wrap ;; esac
     wrapped="--as $who ${wrap:+--wrap $wrap}"
     case ,$suites, in *,load,*)
         suite "load $who" python3 $T/escape/load.py --bvisor /t/bvisor --load /t/escape/load $wrapped

@@ -170,7 +170,8 @@ def main():
     options = arguments()
     wanted = [Boot(*name.split(":")) for name in options.boots.split(",")]
     labels = list(dict.fromkeys(boot.kernel for boot in wanted))
-    top = options.cache or os.path.join(options.build, "kernels")
+    # apt takes a relative directory for one below its own.
+    top = os.path.abspath(options.cache or os.path.join(options.build, "kernels"))
     os.makedirs(top, exist_ok=True)
     tap, boots = Tap(), []
     absent = {label: why for label, why in fetch.fetch(top, labels).items() if why}
