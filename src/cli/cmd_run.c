@@ -266,6 +266,22 @@ static int plan_only(struct cli *cli, const struct asked *asked, struct bv_backe
     return result;
 }
 
+/* Namespaces take longest to make: they are begun before the rest of the command line is read. Whatever goes
+ * wrong is told when the backend is opened for good. */
+static void begin_early(struct cli *cli, const struct cli_args *args,
+                        struct bv_registry **ret_registry, struct bv_backend **ret_backend)
+{
+    const struct cli_setting *net = cli_setting_of(args, CLI_O_NET);
+    if (args->operand_count == 0 || cli_given(args, CLI_O_SPEC) ||
+        cli_given(args, CLI_O_BACKEND) || cli_given(args, CLI_O_PRINT_SPEC) ||
+        cli_open_backend(cli, "linux", ret_registry, ret_backend) != CLI_OK) {
+        return;
+    }
+    bv_backend_prepare(*ret_backend, net != NULL && strcmp(net->value, "all") == 0
+                                         ? BV_NETWORK_ALLOW_ALL
+                                         : BV_NETWORK_DENY_ALL);
+}
+
 static int run_or_plan(struct cli *cli, const struct cli_args *args, bool run)
 {
     struct bv_run_options options = BV_RUN_OPTIONS_INIT;
@@ -274,6 +290,9 @@ static int run_or_plan(struct cli *cli, const struct cli_args *args, bool run)
     struct bv_registry *registry = NULL;
     struct bv_backend *backend = NULL;
     int result = read_run_options(cli, args, &options);
+    if (result == CLI_OK && run) {
+        begin_early(cli, args, &registry, &backend);
+    }
     if (result == CLI_OK) {
         result = make_spec(cli, args, &asked);
     }
@@ -285,7 +304,11 @@ static int run_or_plan(struct cli *cli, const struct cli_args *args, bool run)
     result = result == CLI_OK ? cli_check_report_path(cli) : result;
     result = result == CLI_OK ? open_stdin(cli, args, &options) : result;
     result = result == CLI_OK ? open_secrets(cli, args, &secrets) : result;
-    result = result == CLI_OK ? cli_open_backend(cli, asked.backend, &registry, &backend) : result;
+    if (result == CLI_OK && (backend == NULL || strcmp(bv_backend_id(backend), asked.backend) != 0)) {
+        bv_registry_free(registry);
+        registry = NULL;
+        result = cli_open_backend(cli, asked.backend, &registry, &backend);
+    }
     if (result == CLI_OK && run) {
         const struct cli_job job = { .spec = asked.spec };
         result = cli_run_job(cli, backend, &job, asked.source, &options, &secrets);

@@ -26,6 +26,8 @@
 #include "base/check.h"
 #include "base/error.h"
 
+#define LOOK_NS (20u * 1000000u)
+
 static void take_stamp(struct linux_stamp *stamp)
 {
     struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
@@ -228,7 +230,10 @@ struct linux_ready *linux_ready_take(struct linux_context *context, const char *
         *link = ready->next;
     }
     (void)pthread_mutex_unlock(&context->lock);
-    if (ready != NULL && !is_fresh(ready, new_net)) {
+    /* A look that was taken a moment ago, on the way to this very run, is not repeated. */
+    const bool looked = ready != NULL && linux_now_ns() - ready->looked_ns < LOOK_NS && ready->new_net == new_net &&
+                        ready->stamp.pid == getpid() && !ready->broken && ready->failed.type == 0;
+    if (ready != NULL && !looked && !is_fresh(ready, new_net)) {
         linux_ready_drop(ready);
         ready = NULL;
     }
@@ -289,6 +294,8 @@ void linux_prepare(void *pointer, enum bv_network_policy network, const char *at
     const bool new_net = network != BV_NETWORK_ALLOW_ALL;
     struct linux_ready *ready = linux_ready_take(pointer, attempt, new_net);
     if (ready != NULL || linux_ready_make(pointer, new_net, attempt, &ready, NULL) == BV_OK) {
+        ready->looked_ns = linux_now_ns();
         linux_ready_give(pointer, ready); /* what went wrong here goes wrong again where it is told */
     }
+    linux_context_canaries(pointer, attempt);
 }

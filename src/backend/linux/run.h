@@ -31,6 +31,7 @@ struct linux_ready { /* ready.c: a launcher without a run */
     uint32_t seen; /* bit n: message of type n came */
     struct bv_status_message failed, ready, tried;
     struct linux_stamp stamp;
+    uint64_t looked_ns; /* CLOCK_MONOTONIC: when it was last prepared for its run */
     struct linux_ready *next; /* in the context */
     char attempt[33];   /* the run that it is meant for */
     bool leaf_made;     /* by the probe, under that name; dead owners' leaves were then swept */
