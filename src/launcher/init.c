@@ -8,6 +8,7 @@
  * dumped or traced. Specified by LINUX.md 3 and 5. */
 #include "launcher/launcher.h"
 
+#include "launcher/place.h"
 #include "launcher/raw.h"
 #include "launcher/sample.h"
 
@@ -496,7 +497,7 @@ static int make_workload(struct init *init)
     }
     raw_close(ends[1]);
     init->exec_fd = ends[0];
-    return launch->workload < 0 ? launch->workload : 0;
+    return launch->workload < 0 ? launch->workload : place_elsewhere(launch->workload);
 }
 
 _Noreturn void bv_workload_main(struct launch *launch)
@@ -579,6 +580,7 @@ static void build(struct init *init)
     if (bv_root_steps(launch) < 0) {
         raw_exit(1);
     }
+    bv_open_gate(&launch->shared->root_ready); /* the stub waits at the next one: may_exec */
     result = bv_sample_init(&init->sampler, launch);
     if (result == 0) {
         result = settle(init);
@@ -589,7 +591,6 @@ static void build(struct init *init)
     if (!(launch->frame.flags & BV_FRAME_HOLD)) {
         let_go(init);
     }
-    bv_open_gate(&launch->shared->root_ready);
 }
 
 _Noreturn void bv_init_main(struct launch *launch)

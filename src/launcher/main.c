@@ -3,7 +3,9 @@
  * Theory of operation. Four processes take part.
  *
  *   S  the supervisor: any host process, perhaps fat and with many threads. It execs the launcher
- *      from a memory file before it knows what will run, since namespaces take longest to make;
+ *      from a memory file before it knows what will run, since namespaces take longest to make; the
+ *      bvisor command instead forks at its first instruction and runs the same image in place
+ *      (early.c);
  *      argv[1] is the number of the control socket, argv[2] says whether a network namespace is
  *      wanted.
  *   L  the launcher proper (this file): still in the host's namespaces, with the caller's rights.

@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "backend/linux/os.h"
+#include "backend/linux/run.h"
 #include "base/check.h"
 
 #define HOME_TAG "host"
@@ -31,6 +32,16 @@ bool linux_only_process(const char *procs, long pid)
         return true;
     }
     return strtol(procs, &end, 10) == pid && strcmp(end, "\n") == 0;
+}
+
+/* Enabling controllers writes the one, moving the other: it is the ancestor that both places
+ * have in common (cgroup-v2.rst, "Delegation Containment"). */
+static int may_write(int dir)
+{
+    return faccessat(dir, "cgroup.subtree_control", W_OK, AT_EACCESS) == 0 &&
+                   faccessat(dir, "cgroup.procs", W_OK, AT_EACCESS) == 0
+               ? 0
+               : -errno;
 }
 
 int linux_cgroup_may_divide(int dir)
@@ -45,12 +56,7 @@ int linux_cgroup_may_divide(int dir)
     if (result < 0 || !linux_only_process(text, (long)getpid())) {
         return result < 0 ? result : -EBUSY;
     }
-    /* Enabling controllers writes the one, moving the other: it is the ancestor that both places
-     * have in common (cgroup-v2.rst, "Delegation Containment"). */
-    return faccessat(dir, "cgroup.subtree_control", W_OK, AT_EACCESS) == 0 &&
-                   faccessat(dir, "cgroup.procs", W_OK, AT_EACCESS) == 0
-               ? 0
-               : -errno;
+    return may_write(dir);
 }
 
 /* Where in `dir` the name of the child begins, if its last component is one that this process
@@ -123,6 +129,9 @@ void linux_cgroup_divide(void)
     const int dir = any ? open(own, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
     if (dir < 0) {
         return;
+    }
+    if (may_write(dir) == 0) {
+        linux_early_drop(); /* it would be somebody else in the cgroup */
     }
     if (linux_cgroup_may_divide(dir) == 0 && linux_cgroup_move_down(own) == 0) {
         for (size_t i = 0; i < BV_COUNT(controllers); i++) {

@@ -1,8 +1,9 @@
 /* backend/linux/embed.S - the launcher's image and its digest, inside the library. The build passes BV_LAUNCHER_IMAGE, the
- * path of the stripped launcher, and makes launcher_digest.h from the same bytes: a backend hashes nothing. */
+ * path of the stripped launcher, and makes launcher_digest.h from the same bytes: a backend hashes nothing.
+ * The section is its own because the command has it at the address that the image is linked for (launcher/early.c). */
 #include "launcher_digest.h"
 
-    .section .rodata.linux_launcher, "a", @progbits
+    .section .bv_launcher, "a", @progbits
     .global linux_launcher_image
     .hidden linux_launcher_image
     .type linux_launcher_image, @object
@@ -18,6 +19,7 @@ linux_launcher_image_end:
     .byte 0
     .size linux_launcher_image_end, 1
 
+    .section .rodata
     .global linux_launcher_digest
     .hidden linux_launcher_digest
     .type linux_launcher_digest, @object

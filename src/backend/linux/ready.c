@@ -4,6 +4,8 @@
  * what there is to try, and its init waits for a launch frame (launcher/main.c). A probe reads the answers; the run that
  * follows takes the launcher over. One that nobody takes ends with its backend.
  *
+ * The command's is older still: launcher/early.c started it before the C library, and the first that is wanted here is that one.
+ *
  * A waiting init is a copy of its caller's circumstances. Whatever of them can have changed since is compared when it is taken: ids,
  * capabilities, limits, processors, filters, root and mounts. On any difference it is ended and another one made. LINUX.md 3. */
 #include <errno.h>
@@ -27,6 +29,8 @@
 #include "base/error.h"
 
 #define LOOK_NS (20u * 1000000u)
+
+struct bv_early bv_early;
 
 static void take_stamp(struct linux_stamp *stamp)
 {
@@ -59,22 +63,67 @@ static bool mounts_changed(const struct linux_ready *ready)
     return poll(&p, 1, 0) != 0;
 }
 
+static struct linux_ready *ready_new(bool new_net, const char *attempt)
+{
+    struct linux_ready *ready = calloc(1, sizeof *ready);
+    if (ready != NULL) {
+        ready->new_net = new_net;
+        bv_copy_text(ready->attempt, sizeof ready->attempt, attempt);
+        ready->control_fd = ready->launcher_fd = ready->init_fd = ready->mounts_fd = -EBADF;
+    }
+    return ready;
+}
+
+/* The launcher that the program started before its C library, if it did and nobody has had it. */
+static bool take_early(struct linux_ready *ready)
+{
+    const struct bv_early early = bv_early;
+    bv_early = (struct bv_early){ 0 };
+    if (early.pid == 0) {
+        return false;
+    }
+    ready->launcher_pid = early.pid;
+    ready->launcher_fd = early.launcher_fd;
+    ready->control_fd = early.control_fd;
+    ready->mounts_fd = early.mounts_fd;
+    take_stamp(&ready->stamp);
+    return true;
+}
+
+void linux_early_drop(void)
+{
+    struct linux_ready *ready = bv_early.pid != 0 ? ready_new(true, "") : NULL;
+    if (ready != NULL) {
+        (void)take_early(ready);
+        linux_ready_drop(ready);
+    }
+}
+
+/* A command that needs no launcher after all leaves nothing running when it exits. */
+__attribute__((destructor)) static void drop_at_exit(void)
+{
+    linux_early_drop();
+}
+
 enum bv_status linux_ready_make(struct linux_context *context, bool new_net, const char *attempt,
                                 struct linux_ready **ret_ready, struct bv_error *error)
 {
     int pair[2], image_fd;
     linux_context_divide(context);
-    enum bv_status status = linux_context_launcher(context, &image_fd, error);
-    if (status != BV_OK) {
-        return status;
-    }
-    struct linux_ready *ready = calloc(1, sizeof *ready);
+    struct linux_ready *ready = ready_new(new_net, attempt);
     if (ready == NULL) {
         return bv_fail_nomem(error);
     }
-    ready->new_net = new_net;
-    bv_copy_text(ready->attempt, sizeof ready->attempt, attempt);
-    ready->launcher_fd = ready->init_fd = ready->mounts_fd = -EBADF;
+    if (new_net && take_early(ready)) {
+        *ret_ready = ready;
+        return BV_OK;
+    }
+    linux_early_drop();
+    enum bv_status status = linux_context_launcher(context, &image_fd, error);
+    if (status != BV_OK) {
+        free(ready);
+        return status;
+    }
     int result = linux_socket_pair(pair);
     ready->control_fd = pair[0];
     if (result == 0) {

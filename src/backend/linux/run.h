@@ -8,6 +8,7 @@
 #include "backend/linux/facts.h"
 #include "backend/linux/linux.h"
 #include "backend/linux/stream.h"
+#include "launchwire/image.h"
 #include "launchwire/status.h"
 
 /* What of the caller's circumstances a waiting launcher copied: compared byte by byte before it is used. */
@@ -49,11 +50,6 @@ struct linux_context {
     pthread_cond_t idle;         /* a probe has returned what it borrowed */
     struct linux_ready *waiting; /* launchers of coming runs, each under the id of its attempt */
 };
-
-/* The launcher's image and digest, put in by embed.S. */
-extern const unsigned char linux_launcher_image[];
-extern const unsigned char linux_launcher_image_end[];
-extern const char linux_launcher_digest[];
 
 enum linux_watch { /* what the epoll descriptor waits for */
     WATCH_CONTROL, WATCH_INIT, WATCH_LAUNCHER, WATCH_CANCEL, WATCH_TIMER, WATCH_LISTENER,
@@ -128,6 +124,8 @@ static inline bool linux_seen(const struct linux_run *run, enum bv_status_type t
 }
 
 /* launch.c */
+/* Removes what dead owners left: at every start, but when the workload is on its way. */
+void linux_run_sweep(const struct linux_run *run);
 void linux_run_free(struct linux_run *run); /* closes all; the tree must be dead or never have been */
 
 /* spawn.c: starts the launcher with one end of its control socket. On success its pidfd and the memory that it runs in until its exec. -errno. */
@@ -140,8 +138,10 @@ void linux_spawn_done(struct linux_spawn *spawn);
 /* ready.c */
 #define LINUX_ANSWER_MILLIS 10000 /* as the handshake of a launch */
 #define LINUX_HANDSHAKE_NS (10u * 1000000000ull) /* namespaces on a machine that swaps take a second; ten mean it hangs */
-/* Starts a launcher; the caller's to give or to drop. */
+/* Starts a launcher, or takes over the one that launcher/early.c started; the caller's to give or to drop. */
 enum bv_status linux_ready_make(struct linux_context *context, bool new_net, const char *attempt, struct linux_ready **ret_ready, struct bv_error *error);
+/* Ends the one that launcher/early.c started, if nobody has taken it over. */
+void linux_early_drop(void);
 /* Ends it and waits for its end; NULL is a no-op. */
 void linux_ready_drop(struct linux_ready *ready);
 /* Reads what it says until it has answered everything, has failed, or is silent for so long. */

@@ -109,9 +109,9 @@ int linux_spawn(int image_fd, int control_fd, bool new_net, struct linux_spawn *
 struct bv_status_message linux_spawn_failure(const struct linux_spawn *spawn)
 {
     return (struct bv_status_message){
-        .type = spawn->error != 0 ? BV_MSG_FAILED : 0,
+        .type = spawn != NULL && spawn->error != 0 ? BV_MSG_FAILED : 0,
         .stage = BV_STAGE_LAUNCHER,
-        .error = spawn->error,
+        .error = spawn != NULL ? spawn->error : 0,
     };
 }
 
