@@ -85,7 +85,8 @@ static void try_mounts(struct launch *launch, uint64_t values[8])
                             MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV |
                                 MOUNT_ATTR_NOEXEC,
                             false);
-        raw_close(tree);
+        /* Not closed here: the last descriptor of a detached mount waits for an RCU grace period. It goes with
+         * those that init does not keep, when nobody waits for init. */
     }
     values[BV_TRIAL_OPEN_TREE] = (uint64_t)(int64_t)(tree < 0 ? tree : 0);
     values[BV_TRIAL_MOUNT_SETATTR] = (uint64_t)set;

@@ -179,6 +179,19 @@ static bool gather(struct check *check, const struct bv_spec *spec)
     return any;
 }
 
+enum bv_status bv_grants_read(struct bv_backend *backend, const struct bv_spec *spec,
+                              struct bv_error *error)
+{
+    struct check check = { 0 };
+    if (!gather(&check, spec)) {
+        return BV_OK;
+    }
+    (void)pthread_mutex_lock(&backend->grants.lock);
+    const enum bv_status status = refresh(backend, 0, error);
+    (void)pthread_mutex_unlock(&backend->grants.lock);
+    return status;
+}
+
 enum bv_status bv_grants_check(struct bv_backend *backend, const struct bv_spec *spec,
                                uint64_t max_age_micros, struct bv_refusal **refusal,
                                struct bv_error *error)

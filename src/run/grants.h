@@ -20,6 +20,9 @@ struct bv_grants { /* of one backend instance, behind its lock */
 
 bool bv_grants_init(struct bv_grants *grants);
 void bv_grants_done(struct bv_grants *grants);
+/* Reads the mounts for the check that follows, if the spec grants anything. BV_OK, BV_E_SYS, BV_E_LIMIT, BV_E_FAULT, BV_E_NOMEM. */
+BV_MUST_CHECK enum bv_status bv_grants_read(struct bv_backend *backend, const struct bv_spec *spec,
+                                            struct bv_error *error);
 /* Names every grant and exposed path of the spec that would bring a file system of the kernel's in,
  * into *refusal (made when NULL, reason `unsupported`). Mounts read at most max_age_micros ago serve.
  * BV_OK (with or without a refusal), BV_E_SYS, BV_E_LIMIT, BV_E_FAULT, BV_E_NOMEM. */

@@ -91,8 +91,9 @@ static void prepare(struct bv_backend *backend, const struct bv_spec *spec)
 /* The planner's answer, and beside it what the machine's mounts say of the grants: an `unsupported`
  * of theirs joins the planner's own and comes before what it would say later (CONTRACT.md 8). */
 static enum bv_status decide(struct bv_backend *backend, const struct bv_spec *spec,
-                             const struct bv_survey *survey, struct bv_plan **ret_plan,
-                             struct bv_refusal **ret_refusal, struct bv_error *error)
+                             const struct bv_survey *survey, uint64_t began_micros,
+                             struct bv_plan **ret_plan, struct bv_refusal **ret_refusal,
+                             struct bv_error *error)
 {
     struct bv_plan *plan = NULL;
     struct bv_refusal *refusal = NULL;
@@ -102,7 +103,9 @@ static enum bv_status decide(struct bv_backend *backend, const struct bv_spec *s
         (status == BV_E_REFUSED && bv_refusal_reason(refusal) >= BV_REFUSED_UNSUPPORTED)) {
         bool joins = refusal && bv_refusal_reason(refusal) == BV_REFUSED_UNSUPPORTED;
         struct bv_refusal *grants = joins ? refusal : NULL;
-        enum bv_status checked = bv_grants_check(backend, spec, 0, &grants, error);
+        /* Mounts that this very planning has read are not read again. */
+        const uint64_t age = backend->sys->boot_micros() - began_micros;
+        enum bv_status checked = bv_grants_check(backend, spec, age + 1, &grants, error);
         if (checked != BV_OK) {
             status = checked;
             bv_refusal_free(joins ? NULL : grants);
@@ -131,7 +134,8 @@ static enum bv_status admit(struct bv_backend *backend, const struct bv_spec *sp
                             struct bv_refusal **ret_refusal, struct bv_error *error)
 {
     struct bv_plan *plan = NULL;
-    enum bv_status status = decide(backend, spec, survey, &plan, ret_refusal, error);
+    enum bv_status status =
+        decide(backend, spec, survey, backend->sys->boot_micros(), &plan, ret_refusal, error);
     if (status == BV_OK) {
         status = bv_plan_bind(plan, survey->identity.digest, error);
     }
@@ -186,6 +190,7 @@ enum bv_status bv_survey_plan(struct bv_survey *survey, struct bv_backend *backe
                               struct bv_plan **ret_plan, struct bv_refusal **ret_refusal,
                               struct bv_error *error)
 {
+    const uint64_t began_micros = backend->sys->boot_micros();
     enum bv_status status = bv_spec_check(spec, error);
     if (status == BV_OK) {
         status = bv_paths_check(backend->sys, spec, error);
@@ -198,10 +203,15 @@ enum bv_status bv_survey_plan(struct bv_survey *survey, struct bv_backend *backe
     if (status == BV_E_REFUSED) {
         return refuse_in_order(backend, spec, survey, ret_refusal, error);
     }
+    if (status == BV_OK) { /* while the backend prepares; the probe waits for it */
+        status = bv_grants_read(backend, spec, error);
+    }
     if (status == BV_OK) {
         status = bv_survey_machine(survey, backend, error);
     }
-    return status == BV_OK ? decide(backend, spec, survey, ret_plan, ret_refusal, error) : status;
+    return status == BV_OK
+               ? decide(backend, spec, survey, began_micros, ret_plan, ret_refusal, error)
+               : status;
 }
 
 enum bv_status bv_plan_create(struct bv_backend *backend, const struct bv_spec *spec,

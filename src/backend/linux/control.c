@@ -260,5 +260,6 @@ enum bv_status linux_release(void *pointer, struct bv_error *error)
     run->deadline[DEADLINE_HANDSHAKE] = linux_now_ns() + LINUX_HANDSHAKE_NS;
     /* An init that cannot be told is dead, and why will be read where every word of its is. */
     (void)send_word(run, BV_MSG_GO);
+    linux_run_sweep(run);
     return BV_OK;
 }

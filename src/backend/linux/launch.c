@@ -195,14 +195,10 @@ static enum bv_status make_leaf(struct linux_run *run, struct parcel *parcel,
     const uint64_t sockets = linux_socket_share(execution->profile, execution->intent);
     const uint64_t memory = budgets[BV_RESIDENT_BYTES].limit - sockets,
                    processes = budgets[BV_PROCESS_COUNT].limit;
-    const bool tried = run->leaf_made;
-    int result = tried ? linux_leaf_set(&run->leaf, execution->profile, memory, processes)
+    int result = run->leaf_made ? linux_leaf_set(&run->leaf, execution->profile, memory, processes)
                        : linux_leaf_make(&run->leaf, execution->profile, execution->attempt, memory,
                                          processes);
     run->leaf_made = result == 0;
-    if (result == 0 && !tried && run->leaf.parent_count > 0) {
-        linux_leaf_sweep(&run->leaf.own);
-    }
     if (result == 0 && sockets > 0) {
         result = linux_leaf_limit_sockets(&run->leaf, sockets);
     }
@@ -239,6 +235,13 @@ static enum bv_status take_launcher(struct linux_run *run, struct parcel *parcel
     linux_fd_close(&ready->mounts_fd);
     ready->control_fd = ready->launcher_fd = ready->init_fd = -EBADF;
     return BV_OK;
+}
+
+void linux_run_sweep(const struct linux_run *run)
+{
+    if (run->leaf_made && run->leaf.parent_count > 0) { /* else nobody like us could have made a leaf here */
+        linux_leaf_sweep(&run->leaf.own);
+    }
 }
 
 /* The start failed: the launcher is ended before anything that it may still use is closed. */
@@ -446,6 +449,9 @@ enum bv_status linux_start(void *context, const struct bv_execution *execution, 
     parcel_done(parcel);
     if (status == BV_OK) {
         status = attach(run, error);
+    }
+    if (status == BV_OK && !execution->hold) {
+        linux_run_sweep(run);
     }
     if (status != BV_OK) {
         end_launcher(run);

@@ -236,9 +236,6 @@ static void set_cgroups(struct facts *facts, struct linux_ready *ready)
 static void look(struct facts *facts, struct linux_ready *ready)
 {
     set_cgroups(facts, ready); /* the launcher is at work meanwhile */
-    if (ready->leaf.parent_count > 0) { /* else nobody like us could have made a leaf here */
-        linux_leaf_sweep(&ready->leaf.own);
-    }
     linux_ready_hear(ready, LINUX_ANSWER_MILLIS);
     set_namespaces(facts, ready);
 }
