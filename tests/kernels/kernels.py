@@ -6,7 +6,9 @@ usage: kernels.py --build DIRECTORY [--boots 5.10:v2,6.1:none] [--suites probe,l
 Each kernel is a Debian package (fetch.py), booted by QEMU without hardware virtualisation, with everything that it needs in its
 initial file system (image.py); guest.sh runs the suites as root and as an ordinary user. TAP: one test a kernel, layout, user and suite.
 A kernel that cannot be had or does not boot is a failure, never a skip; --absent-ok (CI's subset) makes the first of the two a
-loud skip. --docs writes the table that docs/kernels.md is (table.py). Exit status 0: nothing failed.
+loud skip. A machine that dies of itself, by a panic of its kernel or an end of QEMU's, before any test of it failed is started once
+more, and a WARNING says so with the end of its console; the second death is a failure. A machine that hangs has failed.
+--docs writes the table that docs/kernels.md is (table.py). Exit status 0: nothing failed.
 """
 
 import argparse
@@ -55,8 +57,16 @@ class Boot:
 
     def __init__(self, kernel, layout):
         self.kernel, self.layout = kernel, layout
-        self.sections, self.left, self.problem = [], [], None
+        self.warnings = []
         self.seconds = self.cpu = 0.0
+        self.forget()
+
+    def forget(self):
+        """Before a start: what came of an earlier one."""
+        self.sections, self.left, self.problem, self.died, self.resident = [], [], [], False, 0
+
+    def failed(self):
+        return any(section.failed for section in self.sections) or bool(self.left)
 
 
 def audit(boot, options):
@@ -66,26 +76,36 @@ def audit(boot, options):
 
 
 def start(boot, command, errors, seconds):
-    """Runs one machine to its end and notes what it took; how it ended."""
+    """Runs one machine to its end and notes what it took; how it ended, and whether of itself."""
     began = time.monotonic()
     with open(errors, "wb") as stderr:
         child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=stderr, stderr=stderr)
+    killed = False
     while True:
         pid, status, usage = os.wait4(child.pid, os.WNOHANG)
-        boot.seconds = time.monotonic() - began
         if pid:
             break
-        if boot.seconds > seconds:
+        if not killed and time.monotonic() - began > seconds:
             child.kill()
+            killed = True
         time.sleep(0.1)
     child.returncode = os.waitstatus_to_exitcode(status)
-    boot.cpu = usage.ru_utime + usage.ru_stime
-    if boot.seconds > seconds:
-        return f"not done after {seconds} s"
-    return f"QEMU ended with {child.returncode} {read(errors).strip()[-200:]}"
+    boot.seconds += time.monotonic() - began
+    boot.cpu += usage.ru_utime + usage.ru_stime
+    boot.resident = usage.ru_maxrss >> 10
+    if killed:
+        return f"not done after {seconds} s", False
+    how = f"signal {-child.returncode}" if child.returncode < 0 else f"status {child.returncode}"
+    return f"QEMU ended with {how} after {time.monotonic() - began:.0f} s {read(errors).strip()[-200:]}", True
 
 
-def run(boot, options, top, archive):
+def tail(text, count):
+    return [line for line in text.replace("\r", "").split("\n") if line.strip()][-count:]
+
+
+def once(boot, options, top, archive):
+    """Starts the machine and reads what it says until it is off."""
+    boot.forget()
     mark = "BV" + secrets.token_hex(8)
     with tempfile.TemporaryDirectory(prefix="bvt-") as place:
         if options.verbose:
@@ -99,18 +119,33 @@ def run(boot, options, top, archive):
                    "-display", "none", "-no-reboot", "-kernel", os.path.join(top, boot.kernel, "vmlinux"), "-initrd", archive,
                    "-append", line, "-chardev", f"file,id=c0,path={console}", "-serial", "chardev:c0",
                    "-chardev", f"file,id=c1,path={out}", "-serial", "chardev:c1"]
-        ended = start(boot, command, place + "/errors", options.seconds)
+        ended, boot.died = start(boot, command, place + "/errors", options.seconds)
         text, log = read(out), read(console)
     pattern = re.compile(rf"^{mark} begin (.*?)\n(.*?)\n{mark} end \1 (\d+) ([\d.]+) ([\d.]+)$", re.M | re.S)
     for match in pattern.finditer(text):
         boot.sections.append(Section(match[1], match[2], int(match[3]), float(match[5]) - float(match[4])))
     boot.left = re.findall(rf"^{mark} left (.*)$", text, re.M)
-    if f"{mark} done" not in text:
-        tail = " | ".join(log.split("\n")[-6:]).strip()
-        where = f"after {boot.sections[-1].name}" if boot.sections else "before the first suite"
-        boot.problem = f"the machine did not finish ({where}): {ended}; console: {tail[-600:]}"
-    elif options.verbose:
-        print(log, file=sys.stderr)
+    if f"{mark} done" in text:
+        boot.died = False
+        if options.verbose:
+            print(log, file=sys.stderr)
+        return
+    # What a suite printed before the end counts too: a test that failed is no accident of the machine's.
+    _, begun, unfinished = text.rpartition(f"{mark} begin ")
+    suite, _, said = unfinished.partition("\n")
+    if begun and f"{mark} end " not in said:
+        boot.sections += [Section(suite, said, 0, 0.0)] if re.search(r"^not ok", said, re.M) else []
+    else:
+        suite, said = "", ""
+    boot.problem = [f"the machine did not finish ({'in ' + suite if suite else 'between two suites'}, {boot.resident} MiB): {ended}",
+                    *(f"{suite}: {line}" for line in tail(said, 3)), *(f"console: {line}" for line in tail(log, 14))]
+
+
+def run(boot, options, top, archive):
+    once(boot, options, top, archive)
+    if boot.died and not boot.failed():
+        boot.warnings = [f"STARTED ONCE MORE: {boot.kernel} {boot.layout}: {line}" for line in boot.problem]
+        once(boot, options, top, archive)
     return boot
 
 
@@ -140,11 +175,13 @@ class Tap:
                       f"{len(section.failed):3} failed {len(section.skipped):3} skipped {section.seconds:6.1f} s")
             for line in section.text.splitlines() if verbose else section.failed:
                 print("# " + line, flush=True)
-        own = ([boot.problem] if boot.problem else []) + [f"left running: {line}" for line in boot.left]
+        own = boot.problem + [f"left running: {line}" for line in boot.left]
         self.line(not own, f"{boot.kernel:5} {boot.layout:5} booted, finished and left nothing running, {boot.seconds:.0f} s, "
-                  f"{boot.cpu:.0f} s of processor time")
+                  f"{boot.cpu:.0f} s of processor time, {boot.resident} MiB")
         for line in own:
             print("# " + line, flush=True)
+        for line in boot.warnings:
+            print("# WARNING " + line, flush=True)
 
 
 def arguments():
