@@ -33,7 +33,7 @@ def run(top, uid, wrap, options=()):
     command = []
     if uid != os.getuid():
         os.chown(place, uid, uid)
-        command = ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups", "--"]
+        command = [os.path.join(top, "as_user"), str(uid)]
     report = os.path.join(place, "report.json")
     command += [*wrap, os.path.join(top, "bvisor"), "run", "--no-journal", "-q", "--report", report, "--spawn", "any", "--tmp=16M",
                 *options, "--", os.path.join(top, "load"), "/tmp"]
@@ -84,8 +84,8 @@ def main():
     os.chmod(top, 0o755)
     count = failed = 0
     try:
-        for name in ("bvisor", "load"):
-            os.chmod(shutil.copy(getattr(arguments, name), os.path.join(top, name)), 0o755)
+        for path in (arguments.bvisor, arguments.load, os.path.join(os.path.dirname(arguments.load), "as_user")):
+            os.chmod(shutil.copy(path, os.path.join(top, os.path.basename(path))), 0o755)
         uids = {"root": 0, "user": bvhost.USER}
         for uid in ((uids[arguments.who],) if arguments.who else uids.values()) if os.getuid() == 0 else (os.getuid(),):
             try:
