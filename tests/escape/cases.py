@@ -16,6 +16,7 @@ import shutil
 import socket
 import struct
 import subprocess
+import tempfile
 import termios
 
 import bvhost
@@ -144,6 +145,18 @@ def narrowed_prepare(ctx):
 def need_mount_setattr():
     missing = bvhost.LIBC.syscall(442, -1, b"", 0, None, 0) < 0 and ctypes.get_errno() == errno.ENOSYS
     return "this kernel has no mount_setattr" if missing else None
+
+
+def need_fanotify():
+    """A mark that reports names wants a file system with an identity, which tmpfs has since Linux 5.13: fanotify_mark(2)."""
+    fd = bvhost.LIBC.fanotify_init(0xC00, 0)  # FAN_REPORT_DFID_NAME
+    if fd < 0:
+        return "fanotify_init: " + os.strerror(ctypes.get_errno())
+    # FAN_MARK_ADD; FAN_CREATE
+    marked = bvhost.LIBC.fanotify_mark(fd, 1, ctypes.c_uint64(0x100), -100, tempfile.gettempdir().encode()) == 0
+    why = None if marked else "fanotify_mark: " + os.strerror(ctypes.get_errno())
+    os.close(fd)
+    return why
 
 
 def carve_prepare(ctx):
@@ -275,7 +288,7 @@ FILESYSTEM = [
          payload_prepare, attack="88"),
     Case("exec.mapping", ["filesystem"], "fs_exec_mmap", lambda c: [c.rw + "/code"], rw, lambda c: f"{c.number:016x}" in c.out,
          code_prepare, attack="88"),
-    Case("fs.fanotify_outside", ["filesystem"], "fs_fanotify", lambda c: [c.outside], ro, look=watch_look, uid=0, attack="4"),
+    Case("fs.fanotify_outside", ["filesystem"], "fs_fanotify", lambda c: [c.outside], ro, look=watch_look, uid=0, need=need_fanotify, attack="4"),
     Case("fs.carve_out", ["filesystem"], "fs_carve_out", lambda c: [c.rw, c.secret], lambda c: rw(c) + ["--ro", c.kept], kept_changed,
          carve_prepare, attack="32"),
     Case("fs.carve_out_file", ["filesystem"], "fs_carve_out", lambda c: [c.rw, c.secret], lambda c: rw(c) + ["--ro", c.kept + "/f"],
