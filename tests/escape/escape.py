@@ -25,7 +25,7 @@ import bvschema  # noqa: E402  pylint: disable=wrong-import-position
 import bvhost  # noqa: E402  pylint: disable=wrong-import-position
 import cases  # noqa: E402  pylint: disable=wrong-import-position
 
-SKIPPED = 77
+SKIPPED, REFUSED = 77, 126
 BANNER = "ATTEMPT RUNS\n"
 LOOKS = 3
 PATIENCE = 5  # each further look is at an attempt that takes so many times as long
@@ -162,6 +162,8 @@ class Session:
             command = [*self.as_user, *self.wrap, self.bvisor, "run", "--no-journal", "-q", "--", os.path.join(self.bin, "payload"), "x"]
             child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, env={"PATH": os.environ["PATH"]})
             status, usage = self.reap(child, time.monotonic() + 60)
+            if child.returncode == REFUSED:
+                return 0.0  # nothing can run here, and the case that asks will be refused too
             if status != 0:
                 raise RuntimeError(f"a run of a trivial workload ended with {status}")
             self.own_cpu.append((usage.ru_utime + usage.ru_stime) * 1e6)
@@ -306,7 +308,7 @@ class Session:
                 return False, ctx.complaint
             if ctx.refusal:
                 why = "; ".join(item.get("why", "") for item in ctx.refusal["items"])
-                if ctx.status != 126 or BANNER in ctx.out:
+                if ctx.status != REFUSED or BANNER in ctx.out:
                     return False, f"a refusal, but exit {ctx.status}, output {ctx.out[:80]!r}"
                 return True, f"refused here, nothing ran: {ctx.refusal['reason']}: {why}"
             self.set_bounds(ctx)

@@ -4,7 +4,7 @@
 usage: kernels.py --build DIRECTORY [--boots 5.10:v2,6.1:none] [--suites probe,load,escape,badinput] [--only CASE] [--brief]
                   [--docs FILE] [--absent-ok] [--verbose]
 Each kernel is a Debian package (fetch.py), booted by QEMU without hardware virtualisation, with everything that it needs in its
-initial file system (image.py); guest.sh runs the suites as root and as an ordinary user. TAP: one test a kernel, layout, user and suite.
+initial file system (image.py); guest.sh runs the suites as root and as ordinary users. TAP: one test a kernel, layout, user and suite.
 A kernel that cannot be had or does not boot is a failure, never a skip; --absent-ok (CI's subset) makes the first of the two a
 loud skip. A machine that dies of itself, by a panic of its kernel or an end of QEMU's, before any test of it failed is started once
 more, and a WARNING says so with the end of its console; the second death is a failure. A machine that hangs has failed.
@@ -30,7 +30,7 @@ LAYOUTS = ("v2", "v1", "none")
 SUITES = ("probe", "load", "escape", "badinput")
 # The claim audit runs every attempt on v2 of the oldest and the newest kernel; elsewhere what the layout changes and one attempt for
 # each other cell, and not outside again but on v2: that an attempt succeeds there is the kernel's and the user's doing.
-FULL = {"5.10:v2": "root,user", "7:v2": "root,user"}
+FULL = ("5.10:v2", "7:v2")
 QEMU = "qemu-system-x86_64"
 # One processor. With two, each emulated by a thread, QEMU 7.2 lets one run a branch that the other is patching: a kernel whose static
 # branches are switched under load panics within seconds (sched_schedstats on and off, 6.12), and one on one processor does not.
@@ -75,9 +75,11 @@ class Boot:
 
 
 def audit(boot, options):
-    if options.brief or boot.layout == "v2":
-        return "none" if options.brief else FULL.get(f"{boot.kernel}:{boot.layout}", "none")
-    return "inside"
+    if options.brief:
+        return "brief"
+    if boot.layout != "v2":
+        return "inside"
+    return "all" if f"{boot.kernel}:{boot.layout}" in FULL else "brief"
 
 
 def start(boot, command, errors, seconds):
@@ -175,7 +177,7 @@ class Tap:
     def boot(self, boot, verbose):
         for section in boot.sections:
             suite, who = section.name.split()
-            self.line(not section.failed, f"{boot.kernel:5} {boot.layout:5} {who:5} {suite:8} {section.passed:4} passed "
+            self.line(not section.failed, f"{boot.kernel:5} {boot.layout:5} {who:11} {suite:8} {section.passed:4} passed "
                       f"{len(section.failed):3} failed {len(section.skipped):3} skipped {section.seconds:6.1f} s")
             for line in section.text.splitlines() if verbose else section.failed:
                 print("# " + line, flush=True)
@@ -214,7 +216,7 @@ def main():
     # apt takes a relative directory for one below its own.
     top = os.path.abspath(options.cache or os.path.join(options.build, "kernels"))
     os.makedirs(top, exist_ok=True)
-    tap, boots = Tap(), []
+    tap, boots, began = Tap(), [], time.monotonic()
     absent = {label: why for label, why in fetch.fetch(top, labels).items() if why}
     for label, why in absent.items():
         if options.absent_ok:
@@ -225,6 +227,8 @@ def main():
         archive = os.path.join(scratch, "image.cpio")
         image.make(archive, os.path.join(options.build, "bvisor"), os.path.join(options.build, "tests"), scratch)
         with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
+            # The long ones first, so that none of them is left to run alone at the end.
+            wanted.sort(key=lambda boot: ("all", "brief", "inside").index(audit(boot, options)))
             jobs = [pool.submit(run, boot, options, top, archive) for boot in wanted if boot.kernel not in absent]
             for job in concurrent.futures.as_completed(jobs):
                 boots.append(job.result())
@@ -233,6 +237,7 @@ def main():
         table.write(options.docs, boots, {label: fetch.release(top, label) for label in labels if label not in absent})
     sections = [section for boot in boots for section in boot.sections]
     print(f"1..{tap.count}")
+    print(f"# {len(boots)} machines: {time.monotonic() - began:.0f} s, {sum(boot.cpu for boot in boots):.0f} s of processor time")
     print(f"# inside the machines: {sum(s.passed for s in sections)} passed, {sum(len(s.failed) for s in sections)} failed, "
           f"{sum(len(s.skipped) for s in sections)} skipped")
     return 1 if tap.failed or not tap.count else 0
