@@ -67,7 +67,7 @@ load: all packages-check
 
 # Boots Debian's kernels in virtual machines; their packages are kept in build/kernels. Writes docs/kernels.md.
 check-kernels: all packages-check packages-kernels
-	@tests/kernels/kernels.py --build build --docs docs/kernels.md
+	@tests/kernels/kernels.py --build build --docs docs/kernels.md --jobs $$(($$(nproc) + 1))
 
 badinput: all packages-check
 	@$(MESON) test -C build --no-rebuild --suite badinput --verbose

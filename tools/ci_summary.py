@@ -2,8 +2,10 @@
 """tools/ci_summary.py - counts the tests of one or more Meson build directories from meson-logs/testlog.json.
 
 usage: ci_summary.py BUILD...
-A TAP program counts once per subtest, every other program once. Failures and skips are listed with their reasons;
-the last line is `N passed, N failed, N skipped`. Exits 1 if anything failed or if a log holds no test at all.
+A TAP program counts once per subtest, every other program once. Skips are listed with their reasons, failures with what the
+program said of them: the comment lines after a `not ok`, or the last lines of a program that died without one.
+Comments that begin with WARNING are listed, of a test that passed too. The last line is `N passed, N failed, N skipped`.
+Exits 1 if anything failed or if a log holds no test at all.
 """
 
 import json
@@ -14,6 +16,15 @@ import sys
 TAP_LINE = re.compile(r"^(ok|not ok)\b(?: +\d+)?(?: *-)? *(.*)$")
 TAP_SKIP = re.compile(r"# *SKIP\b[: ]*(.*)$", re.IGNORECASE)
 TAP_PLAN_SKIP = re.compile(r"^1\.\.0\s*# *SKIP\b[: ]*(.*)$", re.IGNORECASE)
+TOLD_LINES, TOLD_WIDTH = 20, 400  # of what a failure says of itself
+
+
+def told(lines):
+    """The end of what a failure says of itself, fit to print: a program's output may hold anything."""
+    lines = [line.rstrip() for line in lines if line.strip("# \t\r\n")]
+    left_out = [f"({len(lines) - TOLD_LINES} lines before these)"] if len(lines) > TOLD_LINES else []
+    return ["".join(character if character.isprintable() else "." for character in line[:TOLD_WIDTH])
+            for line in left_out + lines[-TOLD_LINES:]]
 
 
 class Tally:
@@ -21,11 +32,18 @@ class Tally:
         self.passed = 0
         self.failures = []
         self.skips = []
+        self.warnings = []
 
     def add_tap(self, name, text):
         """Counts the subtests of one TAP stream; False if it is none."""
-        seen = False
+        seen, comments = False, None
         for line in text.splitlines():
+            if line.startswith("# WARNING"):
+                self.warnings.append((name, line.removeprefix("# WARNING").strip()))
+                continue
+            if line.startswith("#") and comments is not None:
+                comments.append(line[1:].strip())
+                continue
             plan = TAP_PLAN_SKIP.match(line)
             if plan:
                 self.skips.append((name, plan.group(1) or "no reason given"))
@@ -34,10 +52,11 @@ class Tally:
             match = TAP_LINE.match(line)
             if not match:
                 continue
-            seen = True
+            seen, comments = True, None
             skip = TAP_SKIP.search(match.group(2))
             if match.group(1) == "not ok":
-                self.failures.append((name, match.group(2)))
+                comments = []
+                self.failures.append((name, match.group(2), comments))
             elif skip:
                 what = match.group(2)[: skip.start()].strip()
                 self.skips.append((f"{name}: {what}" if what else name, skip.group(1) or "no reason given"))
@@ -60,7 +79,8 @@ class Tally:
                 self.skips.append((name, lines[-1] if lines else "no reason given"))
         elif len(self.failures) == before:
             # FAIL, TIMEOUT, ERROR, INTERRUPT: a program that died without a `not ok` of its own.
-            self.failures.append((name, f"{result}, exit {entry.get('returncode')}"))
+            last = (text + "\n" + (entry.get("stderr") or "")).splitlines()
+            self.failures.append((name, f"{result}, exit {entry.get('returncode')}", last))
 
 
 def main(directories):
@@ -71,16 +91,20 @@ def main(directories):
             with open(path, encoding="utf-8", errors="replace") as log:
                 entries = [json.loads(line) for line in log if line.strip()]
         except (OSError, ValueError) as problem:
-            tally.failures.append((directory, f"no readable test log: {problem}"))
+            tally.failures.append((directory, f"no readable test log: {problem}", []))
             continue
         if not entries:
-            tally.failures.append((directory, "the log holds no test"))
+            tally.failures.append((directory, "the log holds no test", []))
         for entry in entries:
             tally.add_test(os.path.basename(os.path.normpath(directory)), entry)
     for name, why in tally.skips:
         print(f"SKIPPED {name}: {why}")
-    for name, why in tally.failures:
+    for name, why in tally.warnings:
+        print(f"WARNING {name}: {told([why])[0]}")
+    for name, why, lines in tally.failures:
         print(f"FAILED  {name}: {why}")
+        for line in told(lines):
+            print(f"        {line}")
     print(f"{tally.passed} passed, {len(tally.failures)} failed, {len(tally.skips)} skipped")
     return 1 if tally.failures else 0
 

@@ -22,18 +22,19 @@ import bvschema  # noqa: E402  pylint: disable=wrong-import-position
 import bvhost  # noqa: E402  pylint: disable=wrong-import-position
 
 TOLERANCE = 0.10
+LOOKS = 3
 DECIDED = {"resident_bytes": 40 << 20, "process_count": 5, "handle_count": 12, "storage_bytes": 3 << 20, "cpu_micros": 200000,
            "network_bytes": 0}
 
 
 def run(top, uid, wrap, options=()):
     """(report body, wall micros, the load's own processor time) of one run of the load as a user."""
-    place = os.path.join(top, f"uid-{uid}")
-    os.mkdir(place, 0o755)
+    place = tempfile.mkdtemp(prefix=f"uid-{uid}-", dir=top)
+    os.chmod(place, 0o755)
     command = []
     if uid != os.getuid():
         os.chown(place, uid, uid)
-        command = ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups", "--"]
+        command = [os.path.join(top, "as_user"), str(uid)]
     report = os.path.join(place, "report.json")
     command += [*wrap, os.path.join(top, "bvisor"), "run", "--no-journal", "-q", "--report", report, "--spawn", "any", "--tmp=16M",
                 *options, "--", os.path.join(top, "load"), "/tmp"]
@@ -73,6 +74,18 @@ def judge(dimension, witness, wall, told):
     return abs(off) <= TOLERANCE, f"{dimension}: {observed} of {decided}, {off * 100:+.1f} % ({source})"
 
 
+def measure(top, uid, wrap):
+    """(ok, text) for every witness. Processor time also holds what a host took away from a virtual machine, and the load and the account
+    end their measurements at different moments: where it alone is too large, the run is repeated. A wrong account is wrong each time."""
+    for look in range(LOOKS):
+        body, wall, told = run(top, uid, wrap)
+        lines = {dimension: judge(dimension, witness, wall, told) for dimension, witness in body["budget"].items()}
+        off = [dimension for dimension, line in lines.items() if not line[0]]
+        if off != ["cpu_micros"] or body["budget"]["cpu_micros"]["observed"] < told:
+            break
+    return [(ok, text + (f", run {look + 1}" if look else "")) for ok, text in lines.values()]
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--bvisor", required=True)
@@ -84,13 +97,12 @@ def main():
     os.chmod(top, 0o755)
     count = failed = 0
     try:
-        for name in ("bvisor", "load"):
-            os.chmod(shutil.copy(getattr(arguments, name), os.path.join(top, name)), 0o755)
+        for path in (arguments.bvisor, arguments.load, os.path.join(os.path.dirname(arguments.load), "as_user")):
+            os.chmod(shutil.copy(path, os.path.join(top, os.path.basename(path))), 0o755)
         uids = {"root": 0, "user": bvhost.USER}
         for uid in ((uids[arguments.who],) if arguments.who else uids.values()) if os.getuid() == 0 else (os.getuid(),):
             try:
-                body, wall, told = run(top, uid, arguments.wrap.split())
-                lines = [judge(dimension, witness, wall, told) for dimension, witness in body["budget"].items()]
+                lines = measure(top, uid, arguments.wrap.split())
             except (RuntimeError, OSError, ValueError, KeyError, TypeError, subprocess.TimeoutExpired) as problem:
                 lines = [(False, f"{type(problem).__name__}: {problem}")]
             for ok, text in lines:

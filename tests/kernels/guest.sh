@@ -1,26 +1,26 @@
 #!/bin/busybox sh
 # tests/kernels/guest.sh - process 1 of the virtual machine: mounts, lays out the cgroups, runs the suites, powers off.
 #
-# The kernel's command line says what to do: bv.layout=v2|v1|none, bv.mark=WORD, bv.suites=LIST, bv.only=NAME, bv.full=USERS|inside. Everything that the
-# suites print goes to the second serial line, each suite between two lines that begin with the mark, the second with its exit status.
-/bin/busybox --install -s /bin # what is there already stays
+# The kernel's command line says what to do: bv.layout=v2|v1|none, bv.mark=WORD, bv.suites=LIST, bv.only=NAME, bv.full=all|brief|inside.
+# Everything that the suites print goes to the second serial line, each suite between two lines that begin with the mark, the second
+# with its exit status.
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root PYTHONDONTWRITEBYTECODE=1
+
+# The first root cannot be pivoted away from and its mount has no parent. A second mount of the same file system on top of it is an
+# ordinary root, as every machine has, and nothing need be copied.
+if [ "$1" != moved ]; then
+    /bin/busybox --install -s /bin # what is there already stays
+    mount -t proc proc /proc
+    mount -o remount,size=90% / # memory is what these suites store in
+    mkdir /n
+    mount --bind / /n
+    umount /proc
+    cd /n && mount --move . / && exec chroot . /init moved
+    exit 1
+fi
 mount -t proc proc /proc
 mount -t devtmpfs dev /dev
 mount -t sysfs sysfs /sys
-
-# The first root cannot be pivoted away from and its mount has no parent: work in an ordinary tmpfs, as every machine does.
-if [ ! -e /moved ]; then
-    mkdir /n
-    mount -t tmpfs -o mode=755,size=90% root /n
-    for f in /*; do
-        case $f in /n | /proc | /sys | /dev) ;; *) cp -a "$f" /n/ ;; esac
-    done
-    mkdir -p /n/proc /n/sys /n/dev
-    : >/n/moved
-    umount /proc /sys /dev
-    exec /n/bin/busybox switch_root /n /init
-fi
 
 param() {
     for word in $(cat /proc/cmdline); do
@@ -102,28 +102,36 @@ suite() {
     for d in $C/user/run-*; do rmdir "$d" 2>/dev/null; done
 }
 
-T=/t/tests wrap=
-for who in root user; do
-    uid=0
-    if [ $who = user ]; then
-        uid=1000
-        if [ $layout = v2 ]; then
-            echo 0 >$C/user/harness/cgroup.procs
-            wrap=/enter
-        fi
-    fi
-    as="/usr/bin/setpriv --reuid=$uid --regid=$uid --clear-groups"
+# undelegated: an ordinary user on a v2 machine whose cgroup belongs to root, as in most logins. no-userns: one who cannot make a user
+# namespace either, as in many containers; it comes last, because nothing after it has any.
+T=/t/tests everyone="root user"
+case $layout in
+v2) everyone="$everyone undelegated" ;;
+none) everyone="$everyone no-userns" ;;
+esac
+for who in $everyone; do
+    as="/t/escape/as_user 1000" wrap= identity=user
+    case $who,$layout in
+    root,*) as='' identity=root ;;
+    user,v2)
+        echo 0 >$C/user/harness/cgroup.procs
+        wrap=/enter
+        ;;
+    undelegated,*) echo 0 >$C/cgroup.procs ;;
+    no-userns,*) echo 0 >/proc/sys/user/max_user_namespaces ;;
+    esac
     case ,$suites, in *,probe,*) suite "probe $who" $as $wrap /t/bvisor probe --json ;; esac
     case ,$suites, in *,probe,*) suite "plan $who" $as /run/plans $wrap ;; esac
-    wrapped="--as $who ${wrap:+--wrap $wrap}"
-    case ,$suites, in *,load,*)
+    wrapped="--as $identity ${wrap:+--wrap $wrap}"
+    # Nothing at all runs without namespaces, which the audit below holds against the plan: no load either.
+    case ,$suites,$who in *no-userns) ;; *,load,*)
         suite "load $who" python3 $T/escape/load.py --bvisor /t/bvisor --load /t/escape/load $wrapped
         ;;
     esac
     case ,$suites, in *,escape,*)
         brief=--brief
-        case $full in *$who*) brief= ;; *inside*) brief="--brief --inside-only" ;; esac
-        suite "escape $who" python3 $T/escape/escape.py --bvisor /t/bvisor --attempts /t/escape --times $brief ${only:+--only $only} $wrapped
+        case $full,$who in *,undelegated | *,no-userns | inside,*) brief="--brief --inside-only" ;; all,*) brief= ;; esac
+        suite "escape $who" python3 $T/escape/escape.py --bvisor /t/bvisor --attempts /t/escape --in-place --times $brief ${only:+--only $only} $wrapped
         ;;
     esac
     # Malformed input is turned away before anything that a layout or a user changes: once a kernel.

@@ -4,9 +4,11 @@
 usage: kernels.py --build DIRECTORY [--boots 5.10:v2,6.1:none] [--suites probe,load,escape,badinput] [--only CASE] [--brief]
                   [--docs FILE] [--absent-ok] [--verbose]
 Each kernel is a Debian package (fetch.py), booted by QEMU without hardware virtualisation, with everything that it needs in its
-initial file system (image.py); guest.sh runs the suites as root and as an ordinary user. TAP: one test a kernel, layout, user and suite.
+initial file system (image.py); guest.sh runs the suites as root and as ordinary users. TAP: one test a kernel, layout, user and suite.
 A kernel that cannot be had or does not boot is a failure, never a skip; --absent-ok (CI's subset) makes the first of the two a
-loud skip. --docs writes the table that docs/kernels.md is (table.py). Exit status 0: nothing failed.
+loud skip. A machine that dies of itself, by a panic of its kernel or an end of QEMU's, before any test of it failed is started once
+more, and a WARNING says so with the end of its console; the second death is a failure. A machine that hangs has failed.
+--docs writes the table that docs/kernels.md is (table.py). Exit status 0: nothing failed.
 """
 
 import argparse
@@ -28,9 +30,18 @@ LAYOUTS = ("v2", "v1", "none")
 SUITES = ("probe", "load", "escape", "badinput")
 # The claim audit runs every attempt on v2 of the oldest and the newest kernel; elsewhere what the layout changes and one attempt for
 # each other cell, and not outside again but on v2: that an attempt succeeds there is the kernel's and the user's doing.
-FULL = {"5.10:v2": "root,user", "7:v2": "root,user"}
-MEMORY = "900M"
+FULL = ("5.10:v2", "7:v2")
 QEMU = "qemu-system-x86_64"
+# One processor. With two, each emulated by a thread, QEMU 7.2 lets one run a branch that the other is patching: a kernel whose static
+# branches are switched under load panics within seconds (sched_schedstats on and off, 6.12), and one on one processor does not.
+# Without "fast" string instructions the kernel and the C library copy with plain loops: QEMU emulates `rep movsb` byte by byte.
+# -icount: the machine's clock is its instructions, 8 ns each, and idle time passes at once. Otherwise what other programs take from
+# QEMU is a gap in the machine's time and in the processor time of whatever ran there, and a clock calibrated across one runs ten times
+# too fast.
+MACHINE = ["-accel", "tcg,thread=single,tb-size=256", "-icount", "shift=3,sleep=off", "-rtc", "clock=vm",
+           "-cpu", "max,erms=off,fsrm=off", "-smp", "1", "-m", "900M"]
+# init_on_alloc: every page that is cleared is cleared once, not twice.
+KERNEL_LINE = "console=ttyS0 quiet loglevel=4 panic=-1 tsc=reliable no_timer_check random.trust_cpu=1 mitigations=off init_on_alloc=0"
 
 
 class Section:
@@ -55,62 +66,96 @@ class Boot:
 
     def __init__(self, kernel, layout):
         self.kernel, self.layout = kernel, layout
-        self.sections, self.left, self.problem = [], [], None
+        self.warnings = []
         self.seconds = self.cpu = 0.0
+        self.forget()
+
+    def forget(self):
+        """Before a start: what came of an earlier one."""
+        self.sections, self.left, self.problem, self.died, self.resident = [], [], [], False, 0
+
+    def failed(self):
+        return any(section.failed for section in self.sections) or bool(self.left)
 
 
 def audit(boot, options):
-    if options.brief or boot.layout == "v2":
-        return "none" if options.brief else FULL.get(f"{boot.kernel}:{boot.layout}", "none")
-    return "inside"
+    if options.brief:
+        return "brief"
+    if boot.layout != "v2":
+        return "inside"
+    return "all" if f"{boot.kernel}:{boot.layout}" in FULL else "brief"
 
 
 def start(boot, command, errors, seconds):
-    """Runs one machine to its end and notes what it took; how it ended."""
+    """Runs one machine to its end and notes what it took; how it ended, and whether of itself."""
     began = time.monotonic()
     with open(errors, "wb") as stderr:
         child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=stderr, stderr=stderr)
+    killed = False
     while True:
         pid, status, usage = os.wait4(child.pid, os.WNOHANG)
-        boot.seconds = time.monotonic() - began
         if pid:
             break
-        if boot.seconds > seconds:
+        if not killed and time.monotonic() - began > seconds:
             child.kill()
+            killed = True
         time.sleep(0.1)
     child.returncode = os.waitstatus_to_exitcode(status)
-    boot.cpu = usage.ru_utime + usage.ru_stime
-    if boot.seconds > seconds:
-        return f"not done after {seconds} s"
-    return f"QEMU ended with {child.returncode} {read(errors).strip()[-200:]}"
+    boot.seconds += time.monotonic() - began
+    boot.cpu += usage.ru_utime + usage.ru_stime
+    boot.resident = usage.ru_maxrss >> 10
+    if killed:
+        return f"not done after {seconds} s", False
+    how = f"signal {-child.returncode}" if child.returncode < 0 else f"status {child.returncode}"
+    return f"QEMU ended with {how} after {time.monotonic() - began:.0f} s {read(errors).strip()[-200:]}", True
 
 
-def run(boot, options, top, archive):
+def tail(text, count):
+    return [line for line in text.replace("\r", "").split("\n") if line.strip()][-count:]
+
+
+def once(boot, options, top, archive):
+    """Starts the machine and reads what it says until it is off."""
+    boot.forget()
     mark = "BV" + secrets.token_hex(8)
     with tempfile.TemporaryDirectory(prefix="bvt-") as place:
         if options.verbose:
             print(f"{boot.kernel} {boot.layout}: {place}", file=sys.stderr, flush=True)
         console, out = os.path.join(place, "console"), os.path.join(place, "out")
-        line = (f"console=ttyS0 quiet loglevel=4 panic=-1 tsc=reliable no_timer_check random.trust_cpu=1 mitigations=off "
-                f"bv.layout={boot.layout} bv.mark={mark} bv.suites={options.suites} bv.full={audit(boot, options)}")
+        line = f"{KERNEL_LINE} bv.layout={boot.layout} bv.mark={mark} bv.suites={options.suites} bv.full={audit(boot, options)}"
         if options.only:
             line += f" bv.only={options.only}"
-        command = [QEMU, "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", MEMORY, "-nodefaults", "-no-user-config",
-                   "-display", "none", "-no-reboot", "-kernel", os.path.join(top, boot.kernel, "vmlinux"), "-initrd", archive,
+        command = [QEMU, *MACHINE, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
+                   "-kernel", os.path.join(top, boot.kernel, "vmlinux"), "-initrd", archive,
                    "-append", line, "-chardev", f"file,id=c0,path={console}", "-serial", "chardev:c0",
                    "-chardev", f"file,id=c1,path={out}", "-serial", "chardev:c1"]
-        ended = start(boot, command, place + "/errors", options.seconds)
+        ended, boot.died = start(boot, command, place + "/errors", options.seconds)
         text, log = read(out), read(console)
     pattern = re.compile(rf"^{mark} begin (.*?)\n(.*?)\n{mark} end \1 (\d+) ([\d.]+) ([\d.]+)$", re.M | re.S)
     for match in pattern.finditer(text):
         boot.sections.append(Section(match[1], match[2], int(match[3]), float(match[5]) - float(match[4])))
     boot.left = re.findall(rf"^{mark} left (.*)$", text, re.M)
-    if f"{mark} done" not in text:
-        tail = " | ".join(log.split("\n")[-6:]).strip()
-        where = f"after {boot.sections[-1].name}" if boot.sections else "before the first suite"
-        boot.problem = f"the machine did not finish ({where}): {ended}; console: {tail[-600:]}"
-    elif options.verbose:
-        print(log, file=sys.stderr)
+    if f"{mark} done" in text:
+        boot.died = False
+        if options.verbose:
+            print(log, file=sys.stderr)
+        return
+    # What a suite printed before the end counts too: a test that failed is no accident of the machine's.
+    _, begun, unfinished = text.rpartition(f"{mark} begin ")
+    suite, _, said = unfinished.partition("\n")
+    if begun and f"{mark} end " not in said:
+        boot.sections += [Section(suite, said, 0, 0.0)] if re.search(r"^not ok", said, re.M) else []
+    else:
+        suite, said = "", ""
+    boot.problem = [f"the machine did not finish ({'in ' + suite if suite else 'between two suites'}, {boot.resident} MiB): {ended}",
+                    *(f"{suite}: {line}" for line in tail(said, 3)), *(f"console: {line}" for line in tail(log, 14))]
+
+
+def run(boot, options, top, archive):
+    once(boot, options, top, archive)
+    if boot.died and not boot.failed():
+        boot.warnings = [f"STARTED ONCE MORE: {boot.kernel} {boot.layout}: {line}" for line in boot.problem]
+        once(boot, options, top, archive)
     return boot
 
 
@@ -136,15 +181,17 @@ class Tap:
     def boot(self, boot, verbose):
         for section in boot.sections:
             suite, who = section.name.split()
-            self.line(not section.failed, f"{boot.kernel:5} {boot.layout:5} {who:5} {suite:8} {section.passed:4} passed "
+            self.line(not section.failed, f"{boot.kernel:5} {boot.layout:5} {who:11} {suite:8} {section.passed:4} passed "
                       f"{len(section.failed):3} failed {len(section.skipped):3} skipped {section.seconds:6.1f} s")
             for line in section.text.splitlines() if verbose else section.failed:
                 print("# " + line, flush=True)
-        own = ([boot.problem] if boot.problem else []) + [f"left running: {line}" for line in boot.left]
+        own = boot.problem + [f"left running: {line}" for line in boot.left]
         self.line(not own, f"{boot.kernel:5} {boot.layout:5} booted, finished and left nothing running, {boot.seconds:.0f} s, "
-                  f"{boot.cpu:.0f} s of processor time")
+                  f"{boot.cpu:.0f} s of processor time, {boot.resident} MiB")
         for line in own:
             print("# " + line, flush=True)
+        for line in boot.warnings:
+            print("# WARNING " + line, flush=True)
 
 
 def arguments():
@@ -173,7 +220,7 @@ def main():
     # apt takes a relative directory for one below its own.
     top = os.path.abspath(options.cache or os.path.join(options.build, "kernels"))
     os.makedirs(top, exist_ok=True)
-    tap, boots = Tap(), []
+    tap, boots, began = Tap(), [], time.monotonic()
     absent = {label: why for label, why in fetch.fetch(top, labels).items() if why}
     for label, why in absent.items():
         if options.absent_ok:
@@ -184,6 +231,8 @@ def main():
         archive = os.path.join(scratch, "image.cpio")
         image.make(archive, os.path.join(options.build, "bvisor"), os.path.join(options.build, "tests"), scratch)
         with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
+            # The long ones first, so that none of them is left to run alone at the end.
+            wanted.sort(key=lambda boot: ("all", "brief", "inside").index(audit(boot, options)))
             jobs = [pool.submit(run, boot, options, top, archive) for boot in wanted if boot.kernel not in absent]
             for job in concurrent.futures.as_completed(jobs):
                 boots.append(job.result())
@@ -192,6 +241,7 @@ def main():
         table.write(options.docs, boots, {label: fetch.release(top, label) for label in labels if label not in absent})
     sections = [section for boot in boots for section in boot.sections]
     print(f"1..{tap.count}")
+    print(f"# {len(boots)} machines: {time.monotonic() - began:.0f} s, {sum(boot.cpu for boot in boots):.0f} s of processor time")
     print(f"# inside the machines: {sum(s.passed for s in sections)} passed, {sum(len(s.failed) for s in sections)} failed, "
           f"{sum(len(s.skipped) for s in sections)} skipped")
     return 1 if tap.failed or not tap.count else 0

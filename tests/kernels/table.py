@@ -5,8 +5,9 @@ import json
 HEAD = """# Kernels and cgroup layouts
 
 Written by `make check-kernels` from its own run; do not edit. Each row is a kernel of Debian's, booted in a virtual machine with
-one cgroup layout: **v2** (root in the root cgroup; the user alone in a cgroup of a delegated subtree), **v1** (a hierarchy for each
-controller that the kernel still has there, the rest in v2; the user owns none), **none** (no cgroup file system at all).
+one cgroup layout: **v2** (root in the root cgroup; the user alone in a cgroup of a delegated subtree, or, as *undelegated*, in one
+that is root's), **v1** (a hierarchy for each controller that the kernel still has there, the rest in v2; the user owns none), **none**
+(no cgroup file system at all; *no-userns* is a user who cannot make a user namespace either).
 *Audit* counts the attempts of `tests/escape` that were tried and held, and the claims that an attempt tested; *load* the witnesses
 of the known load that lie within 10 % or are null with a reason. Guarantees are those of the plan for `--spawn any`.
 
@@ -40,10 +41,16 @@ def guarantee(document, dimension):
 
 
 def rows(boot, release):
-    """(table rows, {reason: where}) of one boot."""
+    """(table rows, {reason: [where]}) of one boot."""
     lines, refusals = [], {}
+
+    def refused(reason):
+        places = refusals.setdefault(reason, [])
+        if f"{boot.kernel} {boot.layout} {who}" not in places:
+            places.append(f"{boot.kernel} {boot.layout} {who}")
+
     by_name = {section.name: section for section in boot.sections}
-    for who in ("root", "user"):
+    for who in ("root", "user", "undelegated", "no-userns"):
         probe = documents(by_name.get(f"probe {who}"))
         if not probe:
             continue
@@ -53,10 +60,12 @@ def rows(boot, release):
             cell, why = guarantee(document, dimension)
             cells.append(cell)
             if why:
-                refusals[why] = f"{boot.kernel} {boot.layout} {who}"
+                refused(why)
         for row in matrix.values():
             if row["enforcement"] == "unsupported" and "not part of this version" not in row["why"]:
-                refusals[f"{row['kind']}: {row['why']} ({row['remedy']})"] = f"{boot.kernel} {boot.layout} {who}"
+                reason = f"{row['why']} ({row['remedy']})"
+                if "everything: " + reason not in refusals:
+                    refused(f"{row['kind']}: {reason}")
         counts = []
         for suite in ("escape", "load"):
             section = by_name.get(f"{suite} {who}")
@@ -76,8 +85,8 @@ def write(path, boots, release):
         for boot in sorted(boots, key=lambda boot: (order[boot.kernel], ("v2", "v1", "none").index(boot.layout))):
             lines, why = rows(boot, release[boot.kernel])
             out.write("".join(line + "\n" for line in lines))
-            for reason, where in why.items():
-                refusals.setdefault(reason, []).append(where)
+            for reason, places in why.items():
+                refusals.setdefault(reason, []).extend(places)
         out.write("\n## What is refused, and why\n\nWith the remedy that the plan names in parentheses.\n\n")
         for reason, where in refusals.items():
             out.write(f"- {reason}. On: {', '.join(where)}.\n")

@@ -29,15 +29,17 @@ def comm(path):
         return None
 
 
-def named(name):
-    """Processes of the host whose main task wears this name (zombies too)."""
-    return [pid for pid in pids() if comm(f"/proc/{pid}/comm") == name]
+def named(name, before=frozenset()):
+    """Processes of the host whose main task wears this name (zombies too); those in `before` are not asked."""
+    return [pid for pid in pids() if pid not in before and comm(f"/proc/{pid}/comm") == name]
 
 
-def threads_named(name):
-    """Tasks other than main tasks that wear this name."""
+def threads_named(name, before=frozenset()):
+    """Tasks other than main tasks that wear this name; processes in `before` are not asked."""
     found = []
     for pid in pids():
+        if pid in before:
+            continue
         try:
             tasks = os.listdir(f"/proc/{pid}/task")
         except OSError:
