@@ -23,7 +23,9 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import bvschema  # noqa: E402  pylint: disable=wrong-import-position
 import bvhost  # noqa: E402  pylint: disable=wrong-import-position
 import cases  # noqa: E402  pylint: disable=wrong-import-position
+import redteam  # noqa: E402  pylint: disable=wrong-import-position
 
+ALL = cases.CASES + redteam.CASES
 SKIPPED = 77
 BANNER = "ATTEMPT RUNS\n"
 LOOKS = 3
@@ -37,6 +39,7 @@ class Context:
     def __init__(self, session, inside):
         self.session, self.inside, self.uid, self.as_user = session, inside, session.uid, session.as_user
         self.more_options, self.patience = [], 1
+        self.bvisor = session.bvisor
         self.secret, self.name = secrets.token_hex(16), "bx" + secrets.token_hex(6)
         self.base = tempfile.mkdtemp(prefix="case-", dir=session.top)
         os.chmod(self.base, 0o755)
@@ -80,6 +83,10 @@ class Context:
 
     def program(self, name):
         return os.path.join(self.session.bin, name)
+
+    def start_victim(self, command):
+        """A process of the host that the attempt may attack; it is ended with the context."""
+        self.victim = subprocess.Popen(self.as_user + command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, env={})
 
     @staticmethod
     def now():
@@ -159,12 +166,18 @@ class Session:
     def command(self, case, ctx):
         attempt = [ctx.program(case.attempt)] + list(case.args(ctx)) + ([f"patience={ctx.patience}"] if ctx.patience > 1 else [])
         if not ctx.inside:
-            return (case.wrapper(ctx) if case.wrapper else []) + attempt
+            return (case.between(ctx) if case.between else case.wrapper(ctx) if case.wrapper else []) + attempt
         options = (list(case.options(ctx)) if callable(case.options) else list(case.options)) + ctx.more_options
         ctx.options = options
         report = ["--no-journal", "-q", "--report", ctx.base + "/report.json"]
+        if case.between:
+            # Planned, then something changes (between() says in what the rest is started), then the saved plan is run.
+            plan = subprocess.run([*self.as_user, *self.wrap, ctx.bvisor, "plan", "--json", *options, "--", *attempt], capture_output=True, check=True,
+                                  env={}).stdout.decode()
+            ctx.write(ctx.base + "/plan.json", plan)
+            return [*self.wrap, *case.between(ctx), ctx.bvisor, "exec", ctx.base + "/plan.json", *report]
         if not case.edit:
-            return [*self.wrap, self.bvisor, "run", *report, *options, "--", *attempt]
+            return [*(case.enclosed(ctx) if case.enclosed else []), *self.wrap, ctx.bvisor, "run", *report, *options, "--", *attempt]
         # What the command line cannot say is edited into the spec that it prints.
         printed = subprocess.run([self.bvisor, "plan", *options, "--print-spec", "--", *attempt], capture_output=True, check=True, env={})
         spec = bvschema.read(printed.stdout)
@@ -179,7 +192,7 @@ class Session:
             with contextlib.suppress(OSError):
                 saved[number] = os.dup(number)
             os.dup2(fd, number)
-        environment = {"BVT_HOST": ctx.secret} if case.attempt == "env_leak" else {}
+        environment = case.environment(ctx) if case.environment else {}
         started = time.monotonic()
         out_path, err_path = ctx.base + "/out", ctx.base + "/err"
         with open(out_path, "wb") as out, open(err_path, "wb") as err:
@@ -200,7 +213,7 @@ class Session:
             ctx.raw_out, ctx.raw_err = out.read(), err.read()
         ctx.out, ctx.err = ctx.raw_out.decode("latin-1"), ctx.raw_err.decode("latin-1")
         if ctx.inside:
-            self.read_report(ctx)
+            self.read_report(case, ctx)
 
     @staticmethod
     def reap(child, deadline):
@@ -216,7 +229,8 @@ class Session:
                 return status, usage
             time.sleep(0.004)
 
-    def read_report(self, ctx):
+    @staticmethod
+    def read_report(case, ctx):
         try:
             with open(ctx.base + "/report.json", encoding="utf-8") as text:
                 document = bvschema.read(text.read())
@@ -228,6 +242,9 @@ class Session:
         elif document.get("schema") == "bvisor.report/1":
             ctx.report = document["body"]
             ctx.body_hash = document["body_hash"]
+        elif document.get("schema") == "bvisor.error/1" and case.refused:
+            # A root that is no longer what a document may name is the document's error (INTERFACE.md 2).
+            ctx.refusal = {"reason": "error", "items": [{"why": document["message"]}]}
         else:
             ctx.complaint = f"{document.get('schema')}: {document}"
 
@@ -241,6 +258,8 @@ class Session:
     def report_problem(self, case, ctx):
         """What every report of a run must say, whatever the attempt was; None if all is well."""
         report = ctx.report
+        if report["outcome"] == "unsupported" and case.refused and BANNER not in ctx.out and ctx.status == 126:
+            return self.seal_problem(ctx)
         if report["outcome"] in ("supervisor_fault", "unsupported"):
             faults = [finding["detail"] for finding in report["findings"] if finding["kind"] == report["outcome"]]
             return f"outcome {report['outcome']}: {'; '.join(faults)}"
@@ -288,9 +307,9 @@ class Session:
                 break
         return ctx
 
-    def try_case(self, case, more_options=(), attempts=LOOKS):
-        """(ok, text): both runs of one case, judged. What must fail inside is tried once, unless a figure of the
-        host's is noisy; what must work may be seen at last."""
+    def try_case(self, case, more_options=(), attempts=LOOKS, rounds=1):
+        """(ok, text): both runs of one case, judged. What must fail inside is tried once, or as often as a race needs, unless
+        a figure of the host's is noisy; what must work may be seen at last."""
         with contextlib.closing(self.enter(case, True, more_options, LOOKS - attempts)) as ctx:
             self.run(case, ctx)
             if ctx.refusal and not more_options and self.unlimited(case, ctx):
@@ -298,12 +317,15 @@ class Session:
             if hasattr(ctx, "complaint"):
                 return False, ctx.complaint
             if ctx.refusal:
-                why = "; ".join(item.get("why", "") for item in ctx.refusal["items"])
-                if ctx.status != 126 or BANNER in ctx.out:
-                    return False, f"a refusal, but exit {ctx.status}, output {ctx.out[:80]!r}"
-                return True, f"refused here, nothing ran: {ctx.refusal['reason']}: {why}"
-            self.set_bounds(ctx)
-            problem = self.report_problem(case, ctx)
+                why = f"{ctx.refusal['reason']}: " + "; ".join(item.get("why", "") for item in ctx.refusal["items"])
+                wanted = 125 if ctx.refusal["reason"] == "error" else 126
+                problem = f"a refusal, but exit {ctx.status}, output {ctx.out[:80]!r}" if ctx.status != wanted or BANNER in ctx.out else None
+                if problem or not case.refused:
+                    return not problem, problem or f"refused here, nothing ran: {why}"
+                ctx.err = why
+            else:
+                self.set_bounds(ctx)
+                problem = self.report_problem(case, ctx)
             happened_inside = case.judge(ctx)
             figures = f" (inside {ctx.peak:.0f}, bound {self.bounds[case.cells[0]]:.0f}" if hasattr(ctx, "peak") else ""
             trace = ctx.err.strip().replace("\n", "; ")[-700:]
@@ -312,6 +334,8 @@ class Session:
         again = not happened_inside if case.expect == cases.WORKS else happened_inside and case.noisy
         if again and not problem and attempts > 1:
             return self.try_case(case, more_options, attempts - 1)
+        if rounds < case.rounds and not problem and not happened_inside:
+            return self.try_case(case, more_options, attempts, rounds + 1)
         if self.inside_only:
             return self.verdict(case, happened_inside, problem, figures + (")" if figures else ""), trace)
         outside = self.try_outside(case)
@@ -371,7 +395,7 @@ def brief(chosen, session, cells):
 def print_table(cells, user):
     print(f"What `bvisor probe` claims for {user}, and the attempts that test it inside and outside:\n")
     for cell in list(cells):
-        tied = [case for case in cases.CASES if cell in case.cells]
+        tied = [case for case in ALL if cell in case.cells]
         print(f"{cell:26} {cells[cell]:12} {len(tied):2} attempts")
         for case in tied:
             note = f"ATTACKS {case.attack}" if case.attack else ""
@@ -410,12 +434,12 @@ def main():
         if arguments.table:
             print_table(cells, f"uid {uid}")
             return 0
-        chosen = [case for case in cases.CASES if not arguments.only or arguments.only in case.name]
+        chosen = [case for case in ALL if not arguments.only or arguments.only in case.name]
         if arguments.brief:
             chosen = brief(chosen, session, cells)
         run_all(session, chosen, emit, arguments.times)
         if not arguments.only:
-            for ok, text in claim_lines(session, cells, cases.CASES):
+            for ok, text in claim_lines(session, cells, ALL):
                 emit(ok, f"{who} {text}")
         print(f"1..{len(results)}")
     finally:
