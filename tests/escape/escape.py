@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """tests/escape/escape.py - runs every attempt outside and inside the boundary with the same rights, judged by the host.
 
-usage: escape.py --bvisor PROGRAM --attempts DIRECTORY [--as root|user] [--only NAME] [--wrap PROGRAM] [--table]
+usage: escape.py --bvisor PROGRAM --attempts DIRECTORY [--as root|user] [--only NAME] [--wrap PROGRAM] [--table] [--audit]
 TAP on stdout. An attempt that fails outside fails the test: it would prove nothing inside. A case that this layout's planner
 refuses is not run; the closing tests then check that `bvisor probe` claims `enforced` only for cells that an attempt
-really tested here. --table prints that relation for a person instead.
+really tested here. --table prints that relation for a person instead; --audit also holds every refusal's
+reason against the host (causes.py), and ends with the sums.
 """
 
 import argparse
@@ -22,6 +23,7 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 import bvschema  # noqa: E402  pylint: disable=wrong-import-position
 import bvhost  # noqa: E402  pylint: disable=wrong-import-position
+import causes  # noqa: E402  pylint: disable=wrong-import-position
 import cases  # noqa: E402  pylint: disable=wrong-import-position
 import redteam  # noqa: E402  pylint: disable=wrong-import-position
 
@@ -134,7 +136,7 @@ class Session:
         self.bvisor = shutil.copy(arguments.bvisor, os.path.join(self.top, "bvisor"))
         os.chmod(self.bvisor, 0o755)
         self.jq = shutil.which("jq")
-        self.tested = set()
+        self.tested, self.held, self.reasons, self.probed = set(), set(), {}, {}
         self.bounds = {}
         self.own_cpu = []
         self.inside_only = arguments.inside_only
@@ -146,6 +148,9 @@ class Session:
         """{cell: enforcement} as the product states it."""
         text = subprocess.run(self.as_user + self.wrap + [self.bvisor, "probe", "--json"], capture_output=True, check=True, env={}).stdout
         document = bvschema.read(text)
+        self.probed = document["probed"]
+        self.reasons = {f"probe: {row['kind']}": row["why"] for row in document["matrix"] if row["enforcement"] == "unsupported"}
+        self.reasons |= {f"probe: {name}": row["why"] for name, row in document["budget"].items() if not row["can_bound"]}
         cells = {row["kind"]: row["enforcement"] for row in document["matrix"]}
         for dimension, row in document["budget"].items():
             supplied = row.get("supplied", row)
@@ -320,6 +325,8 @@ class Session:
                 why = f"{ctx.refusal['reason']}: " + "; ".join(item.get("why", "") for item in ctx.refusal["items"])
                 wanted = 125 if ctx.refusal["reason"] == "error" else 126
                 problem = f"a refusal, but exit {ctx.status}, output {ctx.out[:80]!r}" if ctx.status != wanted or BANNER in ctx.out else None
+                if not problem and ctx.refusal["reason"] in ("unsupported", "budget_refused", "invalid_policy"):
+                    self.reasons |= {f"{case.name}: {item.get('dimension') or item.get('kind')}": item["why"] for item in ctx.refusal["items"]}
                 if problem or not case.refused:
                     return not problem, problem or f"refused here, nothing ran: {why}"
                 ctx.err = why
@@ -351,6 +358,8 @@ class Session:
         if happened_inside != wanted:
             return False, ("IT HAPPENED INSIDE" if happened_inside else "granted, but it failed inside") + f"{figures}; {trace}"
         self.tested.update(case.cells)
+        if not wanted:
+            self.held.update(case.cells)
         also = "" if self.inside_only else " and outside" if wanted else ", happened outside"
         return True, ("works inside" if wanted else "held inside") + also + figures
 
@@ -363,6 +372,20 @@ def claim_lines(session, cells, chosen):
             yield False, f"claim {cell}: enforced, but no attempt tested it here (tied: {', '.join(tied) or 'none'})"
         else:
             yield True, f"claim {cell}: {enforcement}, {len(tied)} attempts"
+
+
+def audit_lines(session, cells):
+    """(ok, text) per reason, then what was found in all: cells attacked and held, reasons true."""
+    true = 0
+    for what, why in sorted(session.reasons.items()):
+        wrong = causes.problem(why, session.probed, session.as_user)
+        true += wrong is None
+        yield wrong is None, f"reason {what}: {why}" + (f": {wrong}" if wrong else ": true")
+    enforced = {cell for cell, enforcement in cells.items() if enforcement == "enforced"}
+    held, works = enforced & session.held, enforced & session.tested - session.held
+    yield True, (f"audit: {len(enforced)} cells enforced, {len(held)} attacked and held, {len(works)} shown to do what they grant"
+                 f"{' (' + ', '.join(sorted(works)) + ')' if works else ''}, {len(enforced - session.tested)} untested")
+    yield true == len(session.reasons), f"audit: {len(session.reasons)} refusals, {true} with a reason found true on the host"
 
 
 def run_all(session, chosen, emit, times):
@@ -413,6 +436,7 @@ def main():
     parser.add_argument("--inside-only", action="store_true", help="the same attempts are run outside elsewhere, on the same kernel")
     parser.add_argument("--times", action="store_true", help="adds to each line what it took")
     parser.add_argument("--table", action="store_true")
+    parser.add_argument("--audit", action="store_true")
     arguments = parser.parse_args()
     root = os.getuid() == 0
     if arguments.who == "root" and not root:
@@ -440,6 +464,9 @@ def main():
         run_all(session, chosen, emit, arguments.times)
         if not arguments.only:
             for ok, text in claim_lines(session, cells, ALL):
+                emit(ok, f"{who} {text}")
+        if arguments.audit:
+            for ok, text in audit_lines(session, cells):
                 emit(ok, f"{who} {text}")
         print(f"1..{len(results)}")
     finally:
