@@ -22,6 +22,8 @@ bool bv_json_write_string(struct bv_buf *buf, const char *text, size_t size);
 char *bv_json_text(const json_t *value, size_t max_bytes);
 /* True when text may stand in a document as a string: valid UTF-8 without U+007F. */
 bool bv_text_is_plain(const char *text, size_t size);
+/* Length of the run of printable ASCII without quote, backslash and U+007F that text begins with: what stands for itself in a JSON string. */
+size_t bv_text_run(const char *text, size_t size);
 /* base64 (RFC 4648, padded) of bytes as a NUL-terminated malloc'd text; NULL: out of memory. */
 char *bv_base64(const void *bytes, size_t size);
 

@@ -56,7 +56,8 @@ static int peek(const struct reader *r)
 
 static void skip_space(struct reader *r)
 {
-    while (r->at < r->size && strchr(" \t\r\n", r->text[r->at]) && r->text[r->at] != '\0') {
+    for (int byte = peek(r); byte == ' ' || byte == '\n' || byte == '\t' || byte == '\r';
+         byte = peek(r)) {
         r->at++;
     }
 }
@@ -208,7 +209,10 @@ static bool read_string(struct reader *r, const struct bv_place *place)
             fail_syntax(r, "control character in a string, it must be escaped");
             return false;
         }
-        size_t length = bv_utf8_length(r->text + r->at, r->size - r->at);
+        size_t length = bv_text_run(r->text + r->at, r->size - r->at);
+        if (length == 0) {
+            length = bv_utf8_length(r->text + r->at, r->size - r->at);
+        }
         if (length == 0) {
             fail_syntax(r, "bytes that are not UTF-8");
             return false;

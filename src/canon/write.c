@@ -44,6 +44,11 @@ static size_t skip_ordinary(const char *text, size_t at, size_t size)
     return at;
 }
 
+size_t bv_text_run(const char *text, size_t size)
+{
+    return skip_ordinary(text, 0, size);
+}
+
 bool bv_text_is_plain(const char *text, size_t size)
 {
     for (size_t at = skip_ordinary(text, 0, size); at < size; at = skip_ordinary(text, at, size)) {

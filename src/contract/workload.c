@@ -2,7 +2,8 @@
  *
  * The kernel starts a dynamic program by starting its loader, and a script by starting its interpreter (and that one's
  * loader). Each is code that the workload executes, so each must lie in a root that grants execute; the most specific
- * root alone decides. Only resolved paths count: a link is not a grant. Specified by CONTRACT.md 2. */
+ * root alone decides. Only resolved paths count: a link is not a grant. But the kernel opens it by the path as written, so
+ * nothing else may stand there. Specified by CONTRACT.md 2. */
 #include "contract/admission.h"
 
 #include "base/check.h"
@@ -16,6 +17,17 @@ static const struct bv_control launch_control = { .kind = BV_CTL_LAUNCH_WORKLOAD
 static const struct bv_requirement launch = { .kind = BV_REQ_LAUNCH_WORKLOAD,
                                               .control = &launch_control };
 
+/* The exposed path that stands where path leads inside; exposed paths and roots never hold each other (policy.c). */
+static const char *exposed_over(const struct bv_intent *intent, const char *path)
+{
+    for (size_t i = 0; i < intent->expose_count; i++) {
+        if (bv_path_is_inside(path, intent->exposes[i].dest)) {
+            return intent->exposes[i].dest;
+        }
+    }
+    return NULL;
+}
+
 /* written: as the file names it; resolved: after all symlinks, "" if there is no such file. */
 static bool check_interpreter(struct admission *admission, const char *written,
                               const char *resolved)
@@ -27,6 +39,15 @@ static bool check_interpreter(struct admission *admission, const char *written,
         return bv_admission_refuse(
             admission, NULL, &launch, "install it, or run a program that this machine can start",
             "its interpreter %.200s does not exist on this machine", written);
+    }
+    const char *over = exposed_over(&admission->plan->intent, written);
+    if (over) {
+        return bv_admission_refuse(
+            admission, NULL, &launch,
+            "leave that path out: the links that lead from it to a granted root are made inside",
+            "its interpreter %.200s is opened by that path, where %.200s is exposed, and what is "
+            "exposed grants no execute",
+            written, over);
     }
     const struct bv_root *root = bv_intent_root_of(&admission->plan->intent, resolved);
     if (root && root->execute) {

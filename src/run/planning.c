@@ -7,6 +7,7 @@
 #include "run/planning.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -49,6 +50,42 @@ static void drop_json(json_t **tree)
     json_decref(*tree);
 }
 
+/* On this machine dest is, or leads to, a directory that path lies in, but dest is not the path's own beginning. */
+static bool leads_to(const struct bv_sys *sys, const char *dest, const char *path)
+{
+    char real[BV_PATH_MAX_BYTES + 1];
+    BV_AUTO(bv_cleanup_fd) int fd = path[0] ? sys->open(dest, O_PATH) : -EBADF;
+    return fd >= 0 && sys->fd_path(fd, real, sizeof(real)) >= 0 && bv_path_is_inside(path, real) &&
+           !bv_path_is_inside(path, dest);
+}
+
+/* The links of this machine by which the kernel finds a loader are not there where something is exposed in their place: with
+ * /lib -> usr/lib, /lib64/ld-linux-x86-64.so.2 is a link to /lib/..., and what is exposed at /lib is not executable. What
+ * stands at the path as written is workload.c's to see. */
+static enum bv_status check_exposed(struct bv_survey *survey, const struct bv_sys *sys,
+                                    const struct bv_spec *spec)
+{
+    const struct bv_workload_identity *identity = &survey->identity;
+    for (size_t i = 0; i < spec->control_count; i++) {
+        const char *dest = spec->controls[i].u.expose.dest;
+        if (spec->controls[i].kind != BV_CTL_EXPOSE_PATH ||
+            (!leads_to(sys, dest, identity->interpreter_path) &&
+             !leads_to(sys, dest, identity->loader_path))) {
+            continue;
+        }
+        survey->problem = (struct bv_workload_problem){
+            .subject = dest,
+            .why = "leads to the workload's interpreter on this machine; what is exposed there "
+                   "instead grants no execute",
+            .remedy = "expose it elsewhere: the links that lead to a granted root are made inside",
+        };
+        bv_cleanup_fd(&survey->workload_fd);
+        survey->workload_fd = -EBADF;
+        return BV_E_REFUSED;
+    }
+    return BV_OK;
+}
+
 enum bv_status bv_survey_workload(struct bv_survey *survey, struct bv_backend *backend,
                                   const struct bv_spec *spec, bool hash_later,
                                   struct bv_error *error)
@@ -57,8 +94,10 @@ enum bv_status bv_survey_workload(struct bv_survey *survey, struct bv_backend *b
     if (!bv_spec_launches(spec)) {
         return BV_OK;
     }
-    return bv_workload_open(backend, &spec->workload, hash_later, &survey->identity, &survey->workload_fd,
-                            &survey->problem, error);
+    enum bv_status status =
+        bv_workload_open(backend, &spec->workload, hash_later, &survey->identity,
+                         &survey->workload_fd, &survey->problem, error);
+    return status == BV_OK ? check_exposed(survey, backend->sys, spec) : status;
 }
 
 enum bv_status bv_survey_machine(struct bv_survey *survey, struct bv_backend *backend,

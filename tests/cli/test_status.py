@@ -270,6 +270,14 @@ ok(result.code == 126 and (result.document() or {}).get("reason") == "profile_dr
 result = bvisor("plan", "--system", "--net", "example.org:1", "--stage", "--rw", top, "true")
 ok(result.code == 126 and len(result.lines()) >= 2, "every unsupported item is named", result)
 
+# The loader's path leads through the distribution's links; what is exposed in their place is not executable.
+if os.path.islink("/lib") and os.path.islink("/lib64"):
+    both = ["--expose", "/usr/lib:/lib", "--expose", "/usr/lib64:/lib64"]
+    for options in (both, both[:2], both[2:]):
+        result = bvisor("run", "--no-journal", "--rx", "/usr", *options, "/usr/bin/true")
+        ok(result.code == 126 and b"interpreter" in result.err and b"grants no execute" in result.err,
+           f"refused, not started, with {options[1::2]}", result)
+
 # The ordinary user.
 if os.geteuid() == 0:
     def become():

@@ -29,10 +29,13 @@ ROOTLESS_NOTE = "an ordinary user cannot do this outside either"
 
 class Case:
     def __init__(self, name, cells, attempt, args, options=(), judge=None, prepare=None, look=None, expect=HELD, uid=None,
-                 need=None, recorded=None, wrapper=None, wall=120.0, attack="", noisy=False, edit=None):
+                 need=None, recorded=None, wrapper=None, enclosed=None, environment=None, between=None, refused=False, wall=120.0, attack="",
+                 noisy=False, edit=None, rounds=1):
         self.name, self.cells, self.attempt, self.args, self.options = name, tuple(cells), attempt, args, options
         self.judge = judge or (lambda ctx: ctx.secret in ctx.out)
         self.prepare, self.look, self.expect, self.uid, self.need = prepare, look, expect, uid, need
+        self.rounds = rounds
+        self.enclosed, self.environment, self.between, self.refused = enclosed, environment, between, refused
         self.recorded, self.wrapper, self.wall, self.attack, self.edit, self.noisy = recorded, wrapper, wall, attack, edit, noisy
 
 
@@ -719,7 +722,8 @@ def was_seen_at_all(ctx):
 
 IDENTITY = [
     Case("env.exact", ["environment"], "env_leak", lambda c: [],
-         lambda c: ["--ro", "/proc", "--env", "BVT_KEPT=as asked", "--env", "BVT_EMPTY="], environment_judge, attack="41"),
+         lambda c: ["--ro", "/proc", "--env", "BVT_KEPT=as asked", "--env", "BVT_EMPTY="], environment_judge,
+         environment=lambda c: {"BVT_HOST": c.secret}, attack="41"),
     Case("fd.none", ["inherited_fds_none"], "fd_leak", lambda c: ["secret"], (), prepare=descriptors_prepare, attack="42"),
     Case("fd.only_hides_others", ["inherited_fds_only"], "fd_leak", lambda c: ["secret"], lambda c: ["--keep-fd", "11"],
          prepare=descriptors_prepare, attack="42"),

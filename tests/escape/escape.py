@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """tests/escape/escape.py - runs every attempt outside and inside the boundary with the same rights, judged by the host.
 
-usage: escape.py --bvisor PROGRAM --attempts DIRECTORY [--as root|user] [--only NAME] [--wrap PROGRAM] [--table]
+usage: escape.py --bvisor PROGRAM --attempts DIRECTORY [--as root|user] [--only NAME] [--wrap PROGRAM] [--table] [--audit]
 TAP on stdout. An attempt that fails outside fails the test: it would prove nothing inside. A case that this layout's planner
 refuses is not run; the closing tests then check that `bvisor probe` claims `enforced` only for cells that an attempt
-really tested here. --table prints that relation for a person instead.
+really tested here. --table prints that relation for a person instead; --audit also holds every refusal's
+reason against the host (causes.py), and ends with the sums.
 """
 
 import argparse
@@ -23,8 +24,11 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 import bvschema  # noqa: E402  pylint: disable=wrong-import-position
 import bvhost  # noqa: E402  pylint: disable=wrong-import-position
+import causes  # noqa: E402  pylint: disable=wrong-import-position
 import cases  # noqa: E402  pylint: disable=wrong-import-position
+import redteam  # noqa: E402  pylint: disable=wrong-import-position
 
+ALL = cases.CASES + redteam.CASES
 SKIPPED, REFUSED = 77, 126
 BANNER = "ATTEMPT RUNS\n"
 LOOKS = 3
@@ -38,6 +42,7 @@ class Context:
     def __init__(self, session, inside):
         self.session, self.inside, self.uid, self.as_user = session, inside, session.uid, session.as_user
         self.more_options, self.patience = [], 1
+        self.bvisor = session.bvisor
         self.secret, self.name = secrets.token_hex(16), "bx" + secrets.token_hex(6)
         self.base = tempfile.mkdtemp(prefix="case-", dir=session.top)
         os.chmod(self.base, 0o755)
@@ -84,6 +89,10 @@ class Context:
     def program(self, name):
         return os.path.join(self.session.bin, name)
 
+    def start_victim(self, command):
+        """A process of the host that the attempt may attack; it is ended with the context."""
+        self.victim = subprocess.Popen(self.as_user + command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, env={})
+
     @staticmethod
     def now():
         return time.monotonic()
@@ -129,7 +138,7 @@ class Session:
         if not arguments.in_place:
             self.copy_programs()
         self.jq = shutil.which("jq")
-        self.tested = set()
+        self.tested, self.held, self.reasons, self.probed = set(), set(), {}, {}
         self.bounds = {}
         self.own_cpu = []
         self.inside_only = arguments.inside_only
@@ -150,6 +159,9 @@ class Session:
         """{cell: enforcement} as the product states it."""
         text = subprocess.run(self.as_user + self.wrap + [self.bvisor, "probe", "--json"], capture_output=True, check=True, env={}).stdout
         document = bvschema.read(text)
+        self.probed = document["probed"]
+        self.reasons = {f"probe: {row['kind']}": row["why"] for row in document["matrix"] if row["enforcement"] == "unsupported"}
+        self.reasons |= {f"probe: {name}": row["why"] for name, row in document["budget"].items() if not row["can_bound"]}
         cells = {row["kind"]: row["enforcement"] for row in document["matrix"]}
         for dimension, row in document["budget"].items():
             supplied = row.get("supplied", row)
@@ -172,12 +184,18 @@ class Session:
     def command(self, case, ctx):
         attempt = [ctx.program(case.attempt)] + list(case.args(ctx)) + ([f"patience={ctx.patience}"] if ctx.patience > 1 else [])
         if not ctx.inside:
-            return (case.wrapper(ctx) if case.wrapper else []) + attempt
+            return (case.between(ctx) if case.between else case.wrapper(ctx) if case.wrapper else []) + attempt
         options = (list(case.options(ctx)) if callable(case.options) else list(case.options)) + ctx.more_options
         ctx.options = options
         report = ["--no-journal", "-q", "--report", ctx.base + "/report.json"]
+        if case.between:
+            # Planned, then something changes (between() says in what the rest is started), then the saved plan is run.
+            plan = subprocess.run([*self.as_user, *self.wrap, ctx.bvisor, "plan", "--json", *options, "--", *attempt], capture_output=True, check=True,
+                                  env={}).stdout.decode()
+            ctx.write(ctx.base + "/plan.json", plan)
+            return [*self.wrap, *case.between(ctx), ctx.bvisor, "exec", ctx.base + "/plan.json", *report]
         if not case.edit:
-            return [*self.wrap, self.bvisor, "run", *report, *options, "--", *attempt]
+            return [*(case.enclosed(ctx) if case.enclosed else []), *self.wrap, ctx.bvisor, "run", *report, *options, "--", *attempt]
         # What the command line cannot say is edited into the spec that it prints.
         printed = subprocess.run([self.bvisor, "plan", *options, "--print-spec", "--", *attempt], capture_output=True, check=True, env={})
         spec = bvschema.read(printed.stdout)
@@ -192,7 +210,7 @@ class Session:
             with contextlib.suppress(OSError):
                 saved[number] = os.dup(number)
             os.dup2(fd, number)
-        environment = {"BVT_HOST": ctx.secret} if case.attempt == "env_leak" else {}
+        environment = case.environment(ctx) if case.environment else {}
         started = time.monotonic()
         out_path, err_path = ctx.base + "/out", ctx.base + "/err"
         with open(out_path, "wb") as out, open(err_path, "wb") as err:
@@ -213,7 +231,7 @@ class Session:
             ctx.raw_out, ctx.raw_err = out.read(), err.read()
         ctx.out, ctx.err = ctx.raw_out.decode("latin-1"), ctx.raw_err.decode("latin-1")
         if ctx.inside:
-            self.read_report(ctx)
+            self.read_report(case, ctx)
 
     @staticmethod
     def reap(child, deadline):
@@ -225,7 +243,8 @@ class Session:
         child.returncode = os.waitstatus_to_exitcode(status)
         return status, usage
 
-    def read_report(self, ctx):
+    @staticmethod
+    def read_report(case, ctx):
         try:
             with open(ctx.base + "/report.json", encoding="utf-8") as text:
                 document = bvschema.read(text.read())
@@ -237,6 +256,9 @@ class Session:
         elif document.get("schema") == "bvisor.report/1":
             ctx.report = document["body"]
             ctx.body_hash = document["body_hash"]
+        elif document.get("schema") == "bvisor.error/1" and case.refused:
+            # A root that is no longer what a document may name is the document's error (INTERFACE.md 2).
+            ctx.refusal = {"reason": "error", "items": [{"why": document["message"]}]}
         else:
             ctx.complaint = f"{document.get('schema')}: {document}"
 
@@ -250,6 +272,8 @@ class Session:
     def report_problem(self, case, ctx):
         """What every report of a run must say, whatever the attempt was; None if all is well."""
         report = ctx.report
+        if report["outcome"] == "unsupported" and case.refused and BANNER not in ctx.out and ctx.status == 126:
+            return self.seal_problem(ctx)
         if report["outcome"] in ("supervisor_fault", "unsupported"):
             faults = [finding["detail"] for finding in report["findings"] if finding["kind"] == report["outcome"]]
             return f"outcome {report['outcome']}: {'; '.join(faults)}"
@@ -297,9 +321,9 @@ class Session:
                 break
         return ctx
 
-    def try_case(self, case, more_options=(), attempts=LOOKS):
-        """(ok, text): both runs of one case, judged. What must fail inside is tried once, unless a figure of the
-        host's is noisy; what must work may be seen at last."""
+    def try_case(self, case, more_options=(), attempts=LOOKS, rounds=1):
+        """(ok, text): both runs of one case, judged. What must fail inside is tried once, or as often as a race needs, unless
+        a figure of the host's is noisy; what must work may be seen at last."""
         with contextlib.closing(self.enter(case, True, more_options, LOOKS - attempts)) as ctx:
             self.run(case, ctx)
             if ctx.refusal and not more_options and self.unlimited(case, ctx):
@@ -307,12 +331,17 @@ class Session:
             if hasattr(ctx, "complaint"):
                 return False, ctx.complaint
             if ctx.refusal:
-                why = "; ".join(item.get("why", "") for item in ctx.refusal["items"])
-                if ctx.status != REFUSED or BANNER in ctx.out:
-                    return False, f"a refusal, but exit {ctx.status}, output {ctx.out[:80]!r}"
-                return True, f"refused here, nothing ran: {ctx.refusal['reason']}: {why}"
-            self.set_bounds(ctx)
-            problem = self.report_problem(case, ctx)
+                why = f"{ctx.refusal['reason']}: " + "; ".join(item.get("why", "") for item in ctx.refusal["items"])
+                wanted = 125 if ctx.refusal["reason"] == "error" else REFUSED
+                problem = f"a refusal, but exit {ctx.status}, output {ctx.out[:80]!r}" if ctx.status != wanted or BANNER in ctx.out else None
+                if not problem and ctx.refusal["reason"] in ("unsupported", "budget_refused", "invalid_policy"):
+                    self.reasons |= {f"{case.name}: {item.get('dimension') or item.get('kind')}": item["why"] for item in ctx.refusal["items"]}
+                if problem or not case.refused:
+                    return not problem, problem or f"refused here, nothing ran: {why}"
+                ctx.err = why
+            else:
+                self.set_bounds(ctx)
+                problem = self.report_problem(case, ctx)
             happened_inside = case.judge(ctx)
             figures = f" (inside {ctx.peak:.0f}, bound {self.bounds[case.cells[0]]:.0f}" if hasattr(ctx, "peak") else ""
             trace = ctx.err.strip().replace("\n", "; ")[-700:]
@@ -321,6 +350,8 @@ class Session:
         again = not happened_inside if case.expect == cases.WORKS else happened_inside and case.noisy
         if again and not problem and attempts > 1:
             return self.try_case(case, more_options, attempts - 1)
+        if rounds < case.rounds and not problem and not happened_inside:
+            return self.try_case(case, more_options, attempts, rounds + 1)
         if self.inside_only:
             return self.verdict(case, happened_inside, problem, figures + (")" if figures else ""), trace)
         outside = self.try_outside(case)
@@ -336,6 +367,8 @@ class Session:
         if happened_inside != wanted:
             return False, ("IT HAPPENED INSIDE" if happened_inside else "granted, but it failed inside") + f"{figures}; {trace}"
         self.tested.update(case.cells)
+        if not wanted:
+            self.held.update(case.cells)
         also = "" if self.inside_only else " and outside" if wanted else ", happened outside"
         return True, ("works inside" if wanted else "held inside") + also + figures
 
@@ -348,6 +381,20 @@ def claim_lines(session, cells, chosen):
             yield False, f"claim {cell}: enforced, but no attempt tested it here (tied: {', '.join(tied) or 'none'})"
         else:
             yield True, f"claim {cell}: {enforcement}, {len(tied)} attempts"
+
+
+def audit_lines(session, cells):
+    """(ok, text) per reason, then what was found in all: cells attacked and held, reasons true."""
+    true = 0
+    for what, why in sorted(session.reasons.items()):
+        wrong = causes.problem(why, session.probed, session.as_user)
+        true += wrong is None
+        yield wrong is None, f"reason {what}: {why}" + (f": {wrong}" if wrong else ": true")
+    enforced = {cell for cell, enforcement in cells.items() if enforcement == "enforced"}
+    held, works = enforced & session.held, enforced & session.tested - session.held
+    yield True, (f"audit: {len(enforced)} cells enforced, {len(held)} attacked and held, {len(works)} shown to do what they grant"
+                 f"{' (' + ', '.join(sorted(works)) + ')' if works else ''}, {len(enforced - session.tested)} untested")
+    yield true == len(session.reasons), f"audit: {len(session.reasons)} refusals, {true} with a reason found true on the host"
 
 
 def run_all(session, chosen, emit, times):
@@ -380,7 +427,7 @@ def brief(chosen, session, cells):
 def print_table(cells, user):
     print(f"What `bvisor probe` claims for {user}, and the attempts that test it inside and outside:\n")
     for cell in list(cells):
-        tied = [case for case in cases.CASES if cell in case.cells]
+        tied = [case for case in ALL if cell in case.cells]
         print(f"{cell:26} {cells[cell]:12} {len(tied):2} attempts")
         for case in tied:
             note = f"ATTACKS {case.attack}" if case.attack else ""
@@ -399,6 +446,7 @@ def main():
     parser.add_argument("--in-place", action="store_true", help="every user can reach the programs where they are: do not copy them")
     parser.add_argument("--times", action="store_true", help="adds to each line what it took")
     parser.add_argument("--table", action="store_true")
+    parser.add_argument("--audit", action="store_true")
     arguments = parser.parse_args()
     root = os.getuid() == 0
     if arguments.who == "root" and not root:
@@ -420,12 +468,15 @@ def main():
         if arguments.table:
             print_table(cells, f"uid {uid}")
             return 0
-        chosen = [case for case in cases.CASES if not arguments.only or arguments.only in case.name]
+        chosen = [case for case in ALL if not arguments.only or arguments.only in case.name]
         if arguments.brief:
             chosen = brief(chosen, session, cells)
         run_all(session, chosen, emit, arguments.times)
         if not arguments.only:
-            for ok, text in claim_lines(session, cells, cases.CASES):
+            for ok, text in claim_lines(session, cells, ALL):
+                emit(ok, f"{who} {text}")
+        if arguments.audit:
+            for ok, text in audit_lines(session, cells):
                 emit(ok, f"{who} {text}")
         print(f"1..{len(results)}")
     finally:

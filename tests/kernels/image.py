@@ -167,7 +167,7 @@ def make(path, bvisor, build_tests, scratch):
         found = shutil.which(program)
         if found:
             add_program(archive, found)
-    harnesses = [os.path.join(TESTS, "escape", name) for name in ("escape.py", "cases.py", "load.py")]
+    harnesses = [os.path.join(TESTS, "escape", name) for name in ("escape.py", "cases.py", "redteam.py", "causes.py", "load.py")]
     harnesses += [os.path.join(TESTS, "cli", name) for name in ("clitest.py", "test_badspec.py", "test_misuse.py")]
     harnesses.append(os.path.join(TESTS, "support", "bvhost.py"))
     for harness in harnesses:

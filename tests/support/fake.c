@@ -198,7 +198,7 @@ struct bv_observation *fake_observe_open(void)
               bv_observe_fact(observation, "network_deny_all", "empty network namespace") &&
               bv_observe_stream(observation, 1, "hello\n", 6, 6, false) &&
               bv_observe_stream(observation, 2, NULL, 0, 0, false) &&
-              bv_observe_launcher(observation, "sha256:launcher");
+              bv_observe_launcher(observation, FAKE_LAUNCHER);
     for (unsigned d = 0; ok && d < BV_DIMENSION_COUNT; d++) {
         ok = bv_observe_usage(observation, (enum bv_dimension)d, &figures[d], false, "fake, %s",
                               "exact");

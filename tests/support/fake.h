@@ -28,6 +28,8 @@ struct request {
 };
 
 /* Launches /opt/app/bin/tool with two arguments, captures stdout and stderr, demands an atomic kill; finite budgets, all mediated. */
+#define FAKE_LAUNCHER "sha256:1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a"
+
 void request_init(struct request *request);
 struct bv_capability *request_capability(struct request *request, struct bv_capability capability);
 void request_control(struct request *request, struct bv_control control);

@@ -74,7 +74,7 @@ struct bv_observation *scene_full_run(void)
               bv_observe_usage(o, BV_PROCESS_COUNT, &processes, true, "pids.peak, exact") &&
               bv_observe_usage(o, BV_STORAGE_BYTES, &storage, false, "statfs, exact") &&
               bv_observe_finding(o, "survivors_killed", "%d processes outlived the workload", 2) &&
-              bv_observe_launcher(o, "sha256:launcher") &&
+              bv_observe_launcher(o, FAKE_LAUNCHER) &&
               bv_observe_fact(o, "canaries", "31 of 31 denied") &&
               bv_observe_fact(o, "tree_empty", "cgroup.procs is empty") &&
               bv_observe_outcome(o, BV_OUTCOME_TIMEOUT, exit, BV_WALL_MICROS, "wall limit");

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """tests/unit/check_document_schemas.py - plans, reports and refusals as bvisor writes them validate by the published
-schemas; the same documents with a member taken away, added or turned into another type do not.
+schemas; the same documents with one member, at any depth, taken away, added or turned into another type do not.
 
 usage: check_document_schemas.py SCHEMA_DIRECTORY GOLDEN_DIRECTORY
 """
@@ -17,24 +17,46 @@ except ImportError:
     sys.exit(1 if os.environ.get("BV_TESTS_MUST_RUN") == "1" else 77)
 
 
+# Members that a good document may lack, and the one object whose names are the machine's own.
+OPTIONAL = {"signature", "disposition", "size_bytes", "digest", "interpreter", "stdout", "stderr", "requirement", "path", "content_hash", "size"}
+FREE = {"probed"}
+
+
+def places(value, path=()):
+    """Every object of a document, by its path; the free ones left out."""
+    if isinstance(value, dict) and not (path and path[-1] in FREE):
+        yield path, value
+        for key, inner in value.items():
+            yield from places(inner, (*path, key))
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            yield from places(inner, (*path, index))
+
+
+def changed(document, path, change):
+    """A copy in which the object at path was changed."""
+    other = copy.deepcopy(document)
+    at = other
+    for step in path:
+        at = at[step]
+    change(at)
+    return other
+
+
 def spoiled(document):
-    """Documents that a reader must not take for good: each differs from the good one in one member."""
-    optional = {"signature", "disposition"}
-    for key in document:
-        if key not in optional:
-            without = copy.deepcopy(document)
-            del without[key]
-            yield f"without {key}", without
-        other = copy.deepcopy(document)
-        other[key] = 1.5
-        yield f"{key} of another type", other
-    more = copy.deepcopy(document)
-    more["unknown"] = True
-    yield "with an unknown member", more
+    """(what, path, change): each makes a document that a reader must not take for good, by one member anywhere."""
+    for path, value in places(document):
+        where = "/" + "/".join("*" if isinstance(step, int) else step for step in path)
+        yield f"unknown member in {where}", path, lambda at: at.update(unknown=True)
+        for key in value:
+            if key not in OPTIONAL:
+                yield f"{where} without {key}", path, lambda at, key=key: at.pop(key)
+            yield f"{key} of {where} of another type", path, lambda at, key=key: at.update({key: 1.5})
 
 
 def main(schemas, golden):
     checked = wrong = 0
+    tried = set()  # the items of a list are alike: one of each shape is enough
     for name in sorted(os.listdir(golden)):
         if not name.startswith(("plan_", "report_", "refusal_")) or not name.endswith(".json"):
             continue
@@ -49,11 +71,12 @@ def main(schemas, golden):
         for error in validator.iter_errors(document):
             wrong += 1
             print(f"{name}: {error.json_path}: {error.message[:200]}")
-        bodies = [document] if kind != "report" else [document, document["body"]]
-        for what, bad in spoiled(bodies[-1]):
-            whole = bad if kind != "report" else {**document, "body": bad}
+        for what, path, change in spoiled(document):
+            if (kind, what) in tried:
+                continue
+            tried.add((kind, what))
             checked += 1
-            if validator.is_valid(whole):
+            if validator.is_valid(changed(document, path, change)):
                 wrong += 1
                 print(f"{name}: {what}: the schema says valid")
     print(f"{checked} documents, {wrong} wrong")

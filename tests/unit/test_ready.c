@@ -10,6 +10,7 @@
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -53,6 +54,26 @@ static void test_life(struct linux_context *context)
     linux_ready_drop(ready);
     tap_ok(childless(), "dropped, it is gone");
     linux_ready_drop(NULL);
+}
+
+/* A launcher that said why it gives up and died with a word of ours unread: the kernel puts ECONNRESET before what it said. */
+static void test_last_word(void)
+{
+    const struct bv_status_message failed = { .type = BV_MSG_FAILED, .stage = BV_STAGE_PIVOT };
+    struct bv_status_message heard = { .type = 0 };
+    uint8_t bytes[BV_STATUS_BYTES];
+    int ends[2], fd = -1;
+    tap_ok(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) == 0, "a control socket");
+    bv_status_encode(&failed, bytes);
+    tap_ok(send(ends[1], bytes, sizeof bytes, 0) == (ssize_t)sizeof bytes &&
+               send(ends[0], bytes, sizeof bytes, 0) == (ssize_t)sizeof bytes,
+           "words go both ways");
+    (void)close(ends[1]);
+    tap_ok(linux_control_read(ends[0], &heard, &fd) == 1 && heard.type == BV_MSG_FAILED &&
+               heard.stage == BV_STAGE_PIVOT && fd == -1,
+           "the last word of a launcher that read no more is heard");
+    tap_ok(linux_control_read(ends[0], &heard, &fd) == 0, "and then its end");
+    (void)close(ends[0]);
 }
 
 static void test_other_net(struct linux_context *context)
@@ -139,6 +160,7 @@ int main(void)
         bv_backend_free(backend);
         tap_skip_all("no namespaces here");
     }
+    test_last_word();
     test_life(context);
     test_other_net(context);
     test_changed_limit(context);

@@ -81,6 +81,31 @@ static void test_loader(void)
     check(&request, 1, "grants no execute", "--rx", "the most specific root decides");
 }
 
+/* The kernel opens the loader as /lib64/..., and there stands what was exposed, without execute. */
+static void test_exposed_loader(void)
+{
+    static struct request request;
+    static const char *const usr[] = { "/usr" };
+    struct bv_control expose = {
+        .kind = BV_CTL_EXPOSE_PATH,
+        .u.expose = { .source = "/usr/lib64", .dest = "/lib64", .access = BV_ACCESS_READ },
+    };
+    request_init(&request);
+    set(request.identity.interpreter, "/lib64/ld-linux.so.2");
+    set(request.identity.interpreter_path, "/usr/lib/ld-linux.so.2");
+    request_grant(&request, usr, BV_ACCESS_READ, true);
+    request_control(&request, expose);
+    check(&request, 1, "where /lib64 is exposed", "leave that path out", "an exposed loader");
+    expose.u.expose.dest = "/lib";
+    request_drop(&request, BV_CTL_EXPOSE_PATH);
+    request_control(&request, expose);
+    check(&request, 0, NULL, "", "a path exposed elsewhere");
+    expose.u.expose.dest = "/lib64/ld-linux.so.2";
+    request_drop(&request, BV_CTL_EXPOSE_PATH);
+    request_control(&request, expose);
+    check(&request, 1, "/lib64/ld-linux.so.2 is exposed", "leave", "the loader itself exposed");
+}
+
 static void test_script(void)
 {
     static struct request request;
@@ -106,6 +131,7 @@ int main(void)
     fake_init(&fake);
     test_kinds();
     test_loader();
+    test_exposed_loader();
     test_script();
     return tap_done();
 }

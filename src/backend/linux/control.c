@@ -162,9 +162,11 @@ int linux_control_read(int control_fd, struct bv_status_message *ret_message, in
         .msg_controllen = sizeof control.room,
     };
     ssize_t n;
+    /* A peer that died with a word of ours unread leaves ECONNRESET in front of what it said last; the kernel tells that once
+     * (unix_release_sock(), sock_error()). */
     do {
         n = recvmsg(control_fd, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-    } while (n < 0 && errno == EINTR);
+    } while (n < 0 && (errno == EINTR || errno == ECONNRESET));
     if (n <= 0) {
         return n < 0 && errno == EAGAIN ? -EAGAIN : 0;
     }
