@@ -18,6 +18,7 @@
 #include "backend/wasm/guest.h"
 #include "base/buf.h"
 #include "base/check.h"
+#include "base/error.h"
 
 #define SLICE_UNITS    200000u  /* 0.1 to 0.5 ms of interpreted instructions */
 #define TURN_NS        1000000u /* of one dispatch */
@@ -84,7 +85,12 @@ static void take_calls(struct guest_run *run)
                                 bv_wasi_function_at(i)->name, (unsigned long long)count);
         }
     }
-    run->calls = bv_buf_take(&text); /* NULL: none, or no memory; the fact is then left out */
+    if (text.failed) { /* a list that is claimed to be whole must be */
+        run->verdict.outcome = BV_OUTCOME_SUPERVISOR_FAULT;
+        run->verdict.cause = -1;
+        bv_copy_text(run->verdict.detail, sizeof run->verdict.detail, "out of memory");
+    }
+    run->calls = bv_buf_take(&text);
 }
 
 void guest_release(struct guest_run *run)
