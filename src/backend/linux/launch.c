@@ -273,8 +273,8 @@ static enum bv_status make_channels(struct linux_run *run, struct parcel *parcel
     if (result < 0) {
         return bv_fail_sys(error, "", result, "making the workload's pipes");
     }
-    run->epoll_fd = linux_fd_high(epoll_create1(EPOLL_CLOEXEC));
-    run->timer_fd = linux_fd_high(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
+    run->epoll_fd = bv_fd_above_stdio(epoll_create1(EPOLL_CLOEXEC));
+    run->timer_fd = bv_fd_above_stdio(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
     if (run->epoll_fd < 0 || run->timer_fd < 0) {
         return bv_fail_sys(error, "", run->epoll_fd < 0 ? run->epoll_fd : run->timer_fd,
                            "making the event loop");

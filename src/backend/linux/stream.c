@@ -25,7 +25,7 @@
 int linux_open_null(void)
 {
     struct stat st;
-    int fd = linux_fd_high(open("/dev/null", O_WRONLY | O_CLOEXEC | O_NOCTTY));
+    int fd = bv_fd_above_stdio(open("/dev/null", O_WRONLY | O_CLOEXEC | O_NOCTTY));
     if (fd >= 0 && (fstat(fd, &st) != 0 || !bv_stat_is_null(&st))) {
         linux_fd_close(&fd);
     }
