@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # demo/run.sh - the main job, for a person to watch: build a small C project inside a boundary, then let a hostile script loose under the
-# same contract, and look at the host afterwards; then one hostile program as a native one and as a Wasm guest, side by side. `make demo` calls it; as root it runs again as an ordinary user.
+# same contract, and look at the host afterwards; then one hostile program as a native one and as a Wasm guest, side by side. `make demo`
+# calls it; as root it runs again as an ordinary user.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

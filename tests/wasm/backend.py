@@ -177,9 +177,11 @@ def working_directory():
     os.makedirs(os.path.join(second, "sub"), exist_ok=True)
     write(os.path.join(second, "sub/mark-sub"), "")
     spec = {"schema": "bvisor.spec/1", "workload": {"wasm": {"module": act, "args": ["list", "."]}},
-            "capabilities": [{"filesystem": {"access": "read", "execute": False, "roots": [first, second], "recursive": True, "confinement": "declared_roots_only"}}],
+            "capabilities": [{"filesystem": {"access": "read", "execute": False, "roots": [first, second], "recursive": True,
+                                             "confinement": "declared_roots_only"}}],
             "controls": [{"launch_workload": {}}, {"capture_streams": {"stdout": True, "stderr": True, "stdin": False}}],
-            "budgets": {"uniform": {"limit": "unlimited", "guarantee": "mediated"}}, "evidence": {"require_captured_streams": True, "require_exit_status": True, "require": []}}
+            "budgets": {"uniform": {"limit": "unlimited", "guarantee": "mediated"}},
+            "evidence": {"require_captured_streams": True, "require_exit_status": True, "require": []}}
     path = write(os.path.join(top, "spec.json"), json.dumps(spec))
     r = Run("--spec", path)
     ok("mark-first" in r.out and r.status == 0, "the root that a spec names first is `.`", r)
@@ -241,7 +243,8 @@ def streams():
     ok(r.out == "stdin 0\n", "without --stdin it is at its end", r)
     r = Run("--capture", "1000", act, "print", "64000")
     captured = r.body["captured"]["stdout"]
-    ok(len(r.out) == 64000 and captured["bytes"] == 64000 and captured["truncated"] and captured["content"] == r.out[:1000], "captured bytes are exact, all pass through", r)
+    ok(len(r.out) == 64000 and captured["bytes"] == 64000 and captured["truncated"] and captured["content"] == r.out[:1000],
+       "captured bytes are exact, all pass through", r)
     r = Run(act, "args", "one", "two words", "")
     ok(r.out == "<one>\n<two words>\n<>\n", "arguments are exact", r)
     process = subprocess.Popen([B, "run", "--no-journal", "-q", act, "print", "100000000"], stdout=subprocess.PIPE, cwd=top)
@@ -251,7 +254,8 @@ def streams():
     process.stdout.close()
     process.wait(timeout=60)
     ok(len(first) == 4096 and grown < 40 << 20, f"a reader that does not read costs no memory ({grown >> 20} MiB)")
-    done = subprocess.run(f"{B} run --no-journal -q --capture 0 {act} print 1000000000 | head -c 10", shell=True, capture_output=True, timeout=120, check=False)
+    done = subprocess.run(f"{B} run --no-journal -q --capture 0 {act} print 1000000000 | head -c 10", shell=True, capture_output=True, timeout=120,
+                          check=False)
     ok(len(done.stdout) == 10, "a reader that goes away ends in EPIPE for the guest, not in a signal for the host", done)
 
 
@@ -303,7 +307,8 @@ def refusals():
     rw = place("rw")
     for words, kind in ((["--net", "example.org:443"], "network_allow_list"), (["--net", "all"], "network_allow_all"),
                         (["--spawn", "threads"], "spawn_allow_threads"), (["--spawn", "any"], "spawn_allow_descendants"),
-                        (["--rw", rw, "--commit"], "commit_artifact"), (["--rw", rw, "--discard"], "discard_artifact"), (["--rw", rw, "--stage"], "list_outputs")):
+                        (["--rw", rw, "--commit"], "commit_artifact"), (["--rw", rw, "--discard"], "discard_artifact"),
+                        (["--rw", rw, "--stage"], "list_outputs")):
         r = Run(*words, nothing)
         ok(r.refused(kind) and r.err.count("bvisor: refused") >= 1, f"{kind} is refused at planning", r)
     r = Run("--backend", "wasm", B)
@@ -314,7 +319,8 @@ def refusals():
 
 def imports():
     """network_deny_all spawn_deny_new_tasks"""
-    for module_name, name, cell in (("env", "steal", ""), ("wasi", "thread-spawn", "spawn"), ("wasi_snapshot_preview1", "sock_open", "network"), ("wasi_unstable", "fd_write", "")):
+    for module_name, name, cell in (("env", "steal", ""), ("wasi", "thread-spawn", "spawn"), ("wasi_snapshot_preview1", "sock_open", "network"),
+                                    ("wasi_unstable", "fd_write", "")):
         path = made("alien", modules.call(0), imports=[(module_name, name, [], [])])
         r = Run(path)
         ok(r.refused("launch_workload", f"{module_name}.{name}"), f"{module_name}.{name} is refused by name before the start {cell}", r)
@@ -365,7 +371,8 @@ def endings():
     ok(process.returncode == 137 and body["outcome"] == "killed" and took < 1, f"a cancel ends it within {took * 1000:.0f} ms", body["outcome"])
     first = Run(os.path.join(top, "exit.wasm"))
     digest = first.body["workload"]["digest"]
-    ok(digest == "sha256:" + subprocess.run(["sha256sum", os.path.join(top, "exit.wasm")], capture_output=True, text=True, check=True).stdout.split()[0], "the report has the module's digest")
+    ok(digest == "sha256:" + subprocess.run(["sha256sum", os.path.join(top, "exit.wasm")], capture_output=True, text=True,
+                                            check=True).stdout.split()[0], "the report has the module's digest")
     ok(subprocess.run([B, "verify", first.path], capture_output=True, check=False).returncode == 0, "and its seal verifies")
     plan = os.path.join(top, "plan.json")
     with open(plan, "wb") as out:
@@ -380,12 +387,14 @@ def endings():
 def wall():
     """wall_micros"""
     made("spin", modules.SPIN)
-    for name, words in (("an endless loop", [os.path.join(top, "spin.wasm")]), ("a sleep in poll_oneoff", [act, "sleep", "30"] if act else None), ("a spin through poll_oneoff", [act, "pollspin"] if act else None),
+    for name, words in (("an endless loop", [os.path.join(top, "spin.wasm")]), ("a sleep in poll_oneoff", [act, "sleep", "30"] if act else None),
+                        ("a spin through poll_oneoff", [act, "pollspin"] if act else None),
                         ("one long host call", [act, "hostcall"] if act else None)):
         if not words:
             continue
         r = Run("--wall", "200ms", "--capture", "0", *words)
-        ok(r.status == 124 and r.body["outcome"] == "timeout" and r.budget("wall_micros")["finding"] == "limit_reached_enforced", f"{name} ends at the wall limit", r)
+        ok(r.status == 124 and r.body["outcome"] == "timeout" and r.budget("wall_micros")["finding"] == "limit_reached_enforced",
+           f"{name} ends at the wall limit", r)
         over = r.budget("wall_micros")["observed"] - 200000
         figures.append(f"wall 200 ms, {name}: over by {over} us")
         ok(0 <= over < 100000, f"{name}: over by {over} us")
@@ -394,12 +403,14 @@ def wall():
 def cpu():
     """cpu_micros"""
     made("spin", modules.SPIN)
-    for name, words in (("an endless loop", [os.path.join(top, "spin.wasm")]), ("a spin through poll_oneoff", [act, "pollspin"] if act else None), ("one long host call", [act, "hostcall"] if act else None)):
+    for name, words in (("an endless loop", [os.path.join(top, "spin.wasm")]), ("a spin through poll_oneoff", [act, "pollspin"] if act else None),
+                        ("one long host call", [act, "hostcall"] if act else None)):
         if not words:
             continue
         r = Run("--cpu", "50ms", "--capture", "0", *words)
         use = r.budget("cpu_micros")
-        ok(r.status == 124 and r.body["outcome"] == "timeout" and use["finding"] == "limit_reached_enforced", f"{name} ends as timeout, cpu limit_reached_enforced", r)
+        ok(r.status == 124 and r.body["outcome"] == "timeout" and use["finding"] == "limit_reached_enforced",
+           f"{name} ends as timeout, cpu limit_reached_enforced", r)
         ok(abs(use["observed"] - 50000) <= 10 and "units" in use["source"], f"{name}: {use['observed']} us, {use['source']}")
     used = {Run(os.path.join(top, "begun.wasm")).budget("cpu_micros")["source"] for _ in range(3)}
     ok(len(used) == 1, "the same fuel every time", used)
@@ -407,7 +418,8 @@ def cpu():
 
 def uniform(module, limit=1000000):
     spec = {"schema": "bvisor.spec/1", "workload": {"wasm": {"module": module, "args": []}}, "capabilities": [], "controls": [{"launch_workload": {}}],
-            "budgets": {"uniform": {"limit": limit, "guarantee": "enforced"}}, "evidence": {"require_captured_streams": False, "require_exit_status": True, "require": []}}
+            "budgets": {"uniform": {"limit": limit, "guarantee": "enforced"}},
+            "evidence": {"require_captured_streams": False, "require_exit_status": True, "require": []}}
     return Run("--spec", write(os.path.join(top, "uniform.json"), json.dumps(spec)))
 
 
@@ -422,7 +434,8 @@ def resident_budget():
        "a budget below the declared minimum is refused before the start", r)
     r = Run("--mem", "1000000", "--cpu", "100ms", made("grow", modules.GROW_MEMORY))
     use = r.budget("resident_bytes")
-    ok(use["finding"] == "limit_reached_enforced" and use["observed"] <= 1000000 and r.denied("resident_bytes") > 100, "memory.grow past the budget is refused and recorded", r)
+    ok(use["finding"] == "limit_reached_enforced" and use["observed"] <= 1000000 and r.denied("resident_bytes") > 100,
+       "memory.grow past the budget is refused and recorded", r)
     ok(r.rss < 64 << 20, f"host memory {r.rss >> 20} MiB")
 
 
@@ -445,7 +458,8 @@ def handles():
     write(os.path.join(rw, "file"), "x")
     r = Run("--rw", rw, "--handles", "16", act, "opens", "file", "100")
     use = r.budget("handle_count")
-    ok("11 opened" in r.out and use["observed"] == 16 and use["finding"] == "limit_reached_enforced" and r.denied("handle_count") == 89, "descriptors end at the limit", r)
+    ok("11 opened" in r.out and use["observed"] == 16 and use["finding"] == "limit_reached_enforced" and r.denied("handle_count") == 89,
+       "descriptors end at the limit", r)
     r = Run("--rw", rw, "--handles", "4", act, "opens", "file", "1")
     ok(r.status == 126 and r.document.get("reason") == "budget_refused", "a limit below what a guest begins with is refused", r)
 
@@ -455,7 +469,8 @@ def storage():
     rw = place("filled")
     r = Run("--rw", rw, "--storage", "1M", "--enforced", "storage_bytes", act, "fill", "big")
     use = r.budget("storage_bytes")
-    ok("1048576 bytes, then No space" in r.out and os.path.getsize(os.path.join(rw, "big")) == 1 << 20, "a 10 GiB write under 1 MiB ends with ENOSPC at the byte", r)
+    ok("1048576 bytes, then No space" in r.out and os.path.getsize(os.path.join(rw, "big")) == 1 << 20,
+       "a 10 GiB write under 1 MiB ends with ENOSPC at the byte", r)
     ok(use["observed"] == 1 << 20 and use["finding"] == "limit_reached_enforced" and r.denied("storage_bytes") >= 1, "and the witness says so", r)
     figures.append(f"storage 1 MiB: host disk {os.stat(os.path.join(rw, 'big')).st_blocks * 512} bytes, host memory {r.rss >> 20} MiB")
 
@@ -466,7 +481,8 @@ def farms():
     """filesystem"""
     rw, other = place("farm"), place("farm2")
     write(os.path.join(top, "secret"), "secret words")
-    for name, target in (("up", "../secret"), ("abs", os.path.join(top, "secret")), ("dangling", "../nothing"), ("dir", ".."), ("etc", "/etc"), ("self", "self"), ("proc", "/proc/self/root")):
+    for name, target in (("up", "../secret"), ("abs", os.path.join(top, "secret")), ("dangling", "../nothing"), ("dir", ".."), ("etc", "/etc"),
+                         ("self", "self"), ("proc", "/proc/self/root")):
         os.symlink(target, os.path.join(rw, name))
     previous = "../secret"
     for i in range(60):
@@ -474,18 +490,21 @@ def farms():
         previous = f"chain{i}"
     os.makedirs(os.path.join(rw, "a"), exist_ok=True)
     grant = ("--rw", rw, "--rw", other)
-    for path in ("up", "abs", "dir/secret", "etc/passwd", "a/../../secret", "a/../../farm/../secret", "self", f"{rw}/../secret", "chain0", "chain30", "chain59", "proc/etc/passwd", "./././../secret"):
+    for path in ("up", "abs", "dir/secret", "etc/passwd", "a/../../secret", "a/../../farm/../secret", "self", f"{rw}/../secret", "chain0", "chain30",
+                 "chain59", "proc/etc/passwd", "./././../secret"):
         r = Run(*grant, act, "read", path)
         ok(r.status != 0 and "secret words" not in r.out and "root:" not in r.out, f"{path} leads nowhere", r)
     free = [outside("read", path, cwd=rw).stdout for path in ("up", "abs", "chain10", "dir/secret")]
     ok(all("secret words" in text for text in free), "outside the same links lead there", free)
     for path in ("dangling", "up", "dir/new"):
         Run(*grant, act, "write", path, "planted")
-    ok(content(os.path.join(top, "secret")) == b"secret words" and not os.path.exists(os.path.join(top, "nothing")) and not os.path.exists(os.path.join(top, "new")), "nothing is written through a link")
+    ok(content(os.path.join(top, "secret")) == b"secret words" and not os.path.exists(os.path.join(top,
+            "nothing")) and not os.path.exists(os.path.join(top, "new")), "nothing is written through a link")
     r = Run(*grant, act, "rename", f"{rw}/a", f"{other}/a")
     ok(r.status != 0 and os.path.isdir(os.path.join(rw, "a")), "roots are file systems of their own", r)
     r = Run(*grant, act, "link", f"{rw}/up", f"{other}/hard")
-    ok("secret words" not in (content(os.path.join(other, "hard")) or b"").decode(errors="replace") or os.path.islink(os.path.join(other, "hard")), "no hard link leads out", r)
+    ok("secret words" not in (content(os.path.join(other, "hard")) or b"").decode(errors="replace") or os.path.islink(os.path.join(other, "hard")),
+       "no hard link leads out", r)
 
 
 def swap():
@@ -540,7 +559,8 @@ def bombs():
     r = Run("--mem", "1M", made("deep", b"\x10\x00"))
     ok(r.status == 137 and r.body["outcome"] == "killed" and reached("resident_bytes")(r), "a stack beyond resident_bytes is that budget's", r)
     targets = modules.vec([modules.leb(0)] * 70000)
-    bomb("giant br_table", made("branches", b"\x02\x40" + modules.const(0) + b"\x0e" + targets + modules.leb(0) + b"\x0b"), lambda r: r.refused("launch_workload", "br_table"))
+    bomb("giant br_table", made("branches", b"\x02\x40" + modules.const(0) + b"\x0e" + targets + modules.leb(0) + b"\x0b"),
+         lambda r: r.refused("launch_workload", "br_table"))
     bomb("50,001 locals", made("locals", b"", local_groups=[(50001, modules.I32)]), lambda r: r.refused("launch_workload", "locals"))
     bomb("4 billion locals", made("locals", b"", local_groups=[(0xFFFFFFFF, modules.I32)]), lambda r: r.refused("launch_workload", "locals"))
     bomb("a module of 64 MiB and more", padded("large", (64 << 20) + 1), lambda r: r.refused("launch_workload", "larger than"))
@@ -554,9 +574,11 @@ def bombs():
     r = Run("--rw", rw, "--handles", "64", "--wall", "60s", act, "opens", "file", "1000000")
     ok("59 opened" in r.out and r.denied("handle_count") == 999941 and r.rss < 64 << 20, f"10^6 opens: {r.out.strip()}, host memory {r.rss >> 20} MiB", r)
     r = Run("--rw", rw, "--wall", "60s", act, "opens", "../secret", "1000000")
-    ok("0 opened" in r.out and r.denied("../secret") == 1000000 and r.rss < 64 << 20, f"10^6 denied opens are one item: host memory {r.rss >> 20} MiB, {r.seconds:.1f} s", r)
+    ok("0 opened" in r.out and r.denied("../secret") == 1000000 and r.rss < 64 << 20,
+       f"10^6 denied opens are one item: host memory {r.rss >> 20} MiB, {r.seconds:.1f} s", r)
     r = Run("--rw", rw, "--cpu", "3s", act, "print", str(1 << 40))
-    ok(r.status == 124 and reached("cpu_micros")(r) and r.body["captured"]["stdout"]["truncated"] and r.rss < 64 << 20, f"endless output: {r.body['captured']['stdout']['bytes']} bytes counted, host memory {r.rss >> 20} MiB", r)
+    ok(r.status == 124 and reached("cpu_micros")(r) and r.body["captured"]["stdout"]["truncated"] and r.rss < 64 << 20,
+       f"endless output: {r.body['captured']['stdout']['bytes']} bytes counted, host memory {r.rss >> 20} MiB", r)
     figures.append(f"endless output: {r.body['captured']['stdout']['bytes']} bytes counted, 1 MiB kept, host memory {r.rss >> 20} MiB")
 
 
@@ -569,7 +591,8 @@ def status_of(pid):
 
 def confinement():
     """launch_workload"""
-    process = subprocess.Popen([B, "run", "--no-journal", "-q", "--report", os.path.join(top, "confined.json"), "--rw", place("rw"), act, "sleep", "20"], stdout=subprocess.PIPE, cwd=top)
+    process = subprocess.Popen([B, "run", "--no-journal", "-q", "--report", os.path.join(top, "confined.json"), "--rw", place("rw"), act, "sleep",
+                                "20"], stdout=subprocess.PIPE, cwd=top)
     process.stdout.readline()
     status = status_of(process.pid)
     process.terminate()
@@ -600,8 +623,10 @@ def registered():
         ok(name in covered, f"{name} has its case")
 
 
-CASES = [(roots, True), (working_directory, True), (environment, True), (descriptors, True), (streams, True), (temp_root, True), (expose, True), (refusals, False),
-         (imports, False), (endings, False), (cpu, False), (wall, False), (resident_budget, False), (processes, False), (handles, True), (storage, True), (farms, True),
+CASES = [(roots, True), (working_directory, True), (environment, True), (descriptors, True), (streams, True), (temp_root, True), (expose, True),
+         (refusals, False),
+         (imports, False), (endings, False), (cpu, False), (wall, False), (resident_budget, False), (processes, False), (handles, True),
+         (storage, True), (farms, True),
          (swap, True), (bombs, False), (confinement, True)]
 
 
