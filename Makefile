@@ -29,7 +29,7 @@ packages-%:
 demo: all packages-check
 	@demo/run.sh
 
-check: all packages-check packages-kernels build-asan/build.ninja
+check: all packages-check packages-kernels build-asan/build.ninja build-tsan/build.ninja
 	@tools/check.sh
 
 asan: build-asan/build.ninja packages-check
@@ -55,6 +55,18 @@ bench-wasm: all packages-wasm
 
 differential: all packages-wasm
 	@python3 tests/wasm/differential.py $(N)
+
+# The Wasm backend by ground truth, with its figures; and many guests at once under the thread sanitizer.
+.PHONY: guests tsan
+guests: all packages-check
+	@python3 tests/wasm/backend.py --bvisor build/bvisor --figures
+
+build-tsan/build.ninja: | packages-build
+	@test -e $@ || $(MESON) setup build-tsan $(SETUP) -Db_sanitize=thread -Db_lundef=false
+
+tsan: build-tsan/build.ninja
+	@ninja -C build-tsan tests/wasm/test_wasm_many tests/wasm/test_wasm_cache
+	@$(MESON) test -C build-tsan --no-rebuild --print-errorlogs 'wasm many' 'wasm cache'
 
 soak: all
 	@python3 tests/soak/soak.py --bvisor build/bvisor

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # demo/run.sh - the main job, for a person to watch: build a small C project inside a boundary, then let a hostile script loose under the
-# same contract, and look at the host afterwards. `make demo` calls it; as root it runs again as an ordinary user.
+# same contract, and look at the host afterwards; then one hostile program as a native one and as a Wasm guest, side by side. `make demo`
+# calls it; as root it runs again as an ordinary user.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -106,7 +107,34 @@ demo_as() {
     if [ -s "$scratch/heard" ]; then echo "the listener was reached: $(cat "$scratch/heard")"; lost=1; else echo "the listener heard nothing"; fi
     if pgrep -f "^$name" >/dev/null 2>&1; then echo "the daemon lives"; lost=1; else echo "the daemon is dead"; fi
     [ "$lost" = 0 ] || fail "the boundary did not hold"
+    both_ways "$uid" "$place"
 }
+
+# One program, one contract, two backends: what each attempt met, and the two reports side by side.
+both_ways() {
+    local uid=$1 place=$2 status lost=0
+    local -a contract=(--no-journal --ro "$place/src" --tmp=8M --net none --spawn none --handles 64 --wall 2s)
+    say "-- the same hostile program under the same contract, native and as a Wasm guest"
+    cp "$scratch/hostile.native" "$scratch/hostile.wasm" "$place/"
+    [ "$uid" = "$(id -u)" ] || chown "$uid:$uid" "$place/hostile.native" "$place/hostile.wasm"
+    for kind in native wasm; do
+        status=0
+        echo "\$ bvisor run ${contract[*]} -- hostile.$kind secret src"
+        as "$uid" "$scratch/bvisor" run "${contract[@]}" -q --report "$place/$kind.json" -- "$place/hostile.$kind" "$place/secret" "$place/src" \
+            >"$place/$kind.txt" || status=$?
+        [ "$status" = 124 ] || fail "hostile.$kind ended with $status, and not at the wall limit"
+        if grep -qF -f "$place/secret" "$place/$kind.txt"; then echo "the secret came out of hostile.$kind"; lost=1; fi
+    done
+    as "$uid" "$scratch/bvisor" verify "$place/native.json" "$place/wasm.json"
+    python3 demo/side_by_side.py "$place/native.txt" "$place/wasm.txt" "$place/native.json" "$place/wasm.json"
+    [ ! -e /etc/bvisor-demo-planted ] && [ ! -e "$place/src/planted" ] || lost=1
+    [ "$lost" = 0 ] || fail "the boundary did not hold"
+    echo "the host: no secret came out, nothing was planted"
+}
+
+cc -O2 -static -o "$scratch/hostile.native" demo/guest/hostile.c
+clang-14 --target=wasm32-wasi --sysroot=/usr -O2 -c -o "$scratch/hostile.o" demo/guest/hostile.c
+clang-14 --target=wasm32-wasi --sysroot=/usr -o "$scratch/hostile.wasm" "$scratch/hostile.o"
 
 if [ "$(id -u)" = 0 ]; then
     demo_as 0

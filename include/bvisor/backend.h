@@ -53,6 +53,7 @@ struct bv_intent {
     bool launch;
     const struct bv_root *roots; /* sorted by path, unique; equal roots united; the most specific decides */
     size_t root_count;
+    size_t first_root;           /* of roots: the one that the spec names first */
     enum bv_network_policy network;
     const struct bv_destination *destinations;
     size_t destination_count;
@@ -88,6 +89,14 @@ struct bv_workload_identity {
     char interpreter_digest[72];
     char loader[4096];            /* PT_INTERP of a script's interpreter, as written; "" if none */
     char loader_path[4096];
+    uint64_t resident_minimum_bytes; /* what the backend that looked at it says it must be given at least; 0: nothing is known */
+};
+
+/* Why a workload, or a path of its spec, cannot be taken. */
+struct bv_workload_problem {
+    const char *subject; /* path that the problem is with: the spec's or the identity's text */
+    char why[192];       /* to be read after the subject: "is a directory" */
+    const char *remedy;  /* static text */
 };
 
 /* One line of the plan as a backend sees it while classifying. */
@@ -181,6 +190,11 @@ struct bv_backend_ops { /* append-only */
     /* Optional (may be NULL: execution.hold is then never set). Lets the workload of a held run begin. Called once, before any dispatch. On
      * failure the run is closed. */
     enum bv_status (*release)(void *run, struct bv_error *error);
+    /* Optional (may be NULL). Looks at the workload before anything is judged, for what only reading it can tell; may write
+     * identity->resident_minimum_bytes. BV_E_REFUSED with *ret_problem: the workload, or a path of the spec, is none for this backend. The file's
+     * bytes are those of identity->digest, or it must be refused. Called for each planning and again for each run. Thread-safe. */
+    enum bv_status (*examine)(void *context, const struct bv_spec *spec, int workload_fd, struct bv_workload_identity *identity,
+                              struct bv_workload_problem *ret_problem, struct bv_error *error);
 };
 
 struct bv_backend; /* an instance: {ops, context} and a cache of file digests; thread-safe */
@@ -188,6 +202,20 @@ struct bv_backend; /* an instance: {ops, context} and a cache of file digests; t
 /* Wraps ops (kept, must outlive the backend) and context (taken over on success). BV_E_INVALID (ABI, NULL members), BV_E_NOMEM. */
 BV_API BV_MUST_CHECK enum bv_status bv_backend_new(const struct bv_backend_ops *ops, void *context, struct bv_backend **ret_backend, struct bv_error *error);
 BV_API BV_MUST_CHECK enum bv_status bv_backend_linux(struct bv_backend **ret_backend, struct bv_error *error);
+
+struct bv_wasm_backend_options { /* zero-initialised: the defaults */
+    /* This process itself gives up, for good, what the first guest's plan does not need (Landlock, seccomp, capabilities), just before that
+     * guest's first instruction: for a program that runs one guest and ends, as the command does. The report says whether it did. Only a process
+     * with one thread does. */
+    bool confine_process;
+    const int *own_fds;      /* then: directories (for new files in them) and files that this process itself still writes to; at most 4 */
+    size_t own_fd_count;
+    uint64_t fuel_per_micro; /* units of work that one microsecond of cpu_micros is; 0: 1,000; at most 1,000,000 */
+};
+/* Runs WebAssembly modules in this process, in the thread that dispatches or waits for the run. options is copied, the descriptors are not;
+ * NULL: the defaults. Compiled modules are kept by the instance, and its runs may be driven by many threads. BV_E_INVALID, BV_E_NOMEM. */
+BV_API BV_MUST_CHECK enum bv_status bv_backend_wasm(const struct bv_wasm_backend_options *options, struct bv_backend **ret_backend,
+                                                    struct bv_error *error);
 BV_API BV_MUST_CHECK enum bv_status bv_backend_inert(struct bv_backend **ret_backend, struct bv_error *error);
 BV_API const char *bv_backend_id(const struct bv_backend *backend);
 /* Begins in the background what the next run will need whatever its plan is, under this network policy; returns at once. Optional: planning and

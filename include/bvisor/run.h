@@ -16,7 +16,8 @@ BV_API struct bv_backend *bv_registry_find(const struct bv_registry *registry, c
 BV_API void bv_registry_free(struct bv_registry *registry);
 
 /* What this machine can hold, as one "bvisor.probe/1" document {schema, backend, probed, profile_hash, matrix: [{kind, enforcement, evidence,
- * mechanism, why, remedy}], budget: {dimension: {...}}}; freed with bv_free(). Budgets are judged for an ordinary process. */
+ * mechanism, why, remedy}], budget: {dimension: {...}}}; freed with bv_free(). Budgets are judged for an ordinary process, or guest where the
+ * backend runs no processes. */
 BV_API BV_MUST_CHECK enum bv_status bv_probe_json(struct bv_backend *backend, char **ret_text, struct bv_error *error);
 
 /* Admits a spec on this machine: opens and hashes the workload, probes, plans. BV_OK: *ret_plan. BV_E_REFUSED: *ret_refusal only.

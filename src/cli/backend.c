@@ -62,16 +62,6 @@ int cli_tell_refusal(struct cli *cli, struct bv_refusal *refusal)
 
 static int refuse_unknown(struct cli *cli, const char *id)
 {
-    if (strcmp(id, "wasm") == 0) {
-        const struct cli_refusal refusal = {
-            .reason = bv_refusal_reason_name(BV_REFUSED_UNKNOWN_BACKEND),
-            .backend = "wasm",
-            .place = "backend",
-            .why = "the wasm backend is not part of this version",
-            .remedy = "run a native program",
-        };
-        return cli_refuse(cli, &refusal);
-    }
     struct bv_refusal *refusal = NULL;
     struct bv_error error = { 0 };
     if (bv_refusal_unknown_backend(id, &refusal, &error) != BV_OK) {
@@ -80,13 +70,34 @@ static int refuse_unknown(struct cli *cli, const char *id)
     return cli_tell_refusal(cli, refusal);
 }
 
+static enum bv_status make_linux(struct cli *cli, struct bv_backend **ret_backend, struct bv_error *error)
+{
+    (void)cli;
+    return bv_backend_linux(ret_backend, error);
+}
+
+/* The command runs one guest and ends, so it confines itself first; its report is what it still writes afterwards. */
+static enum bv_status make_wasm(struct cli *cli, struct bv_backend **ret_backend, struct bv_error *error)
+{
+    const struct bv_wasm_backend_options options = { .confine_process = true,
+                                                     .own_fds = &cli->report.fd,
+                                                     .own_fd_count = cli->report.open };
+    return bv_backend_wasm(&options, ret_backend, error);
+}
+
+static enum bv_status make_inert(struct cli *cli, struct bv_backend **ret_backend, struct bv_error *error)
+{
+    (void)cli;
+    return bv_backend_inert(ret_backend, error);
+}
+
 int cli_open_backend(struct cli *cli, const char *id, struct bv_registry **ret_registry,
                      struct bv_backend **ret_backend)
 {
     static const struct {
         const char *id;
-        enum bv_status (*make)(struct bv_backend **ret_backend, struct bv_error *error);
-    } makers[] = { { "linux", bv_backend_linux }, { "inert", bv_backend_inert } };
+        enum bv_status (*make)(struct cli *cli, struct bv_backend **ret_backend, struct bv_error *error);
+    } makers[] = { { "linux", make_linux }, { "wasm", make_wasm }, { "inert", make_inert } };
     struct bv_error error = { 0 };
     struct bv_registry *registry = NULL;
     if (bv_registry_new(&registry, &error) != BV_OK) {
@@ -99,7 +110,7 @@ int cli_open_backend(struct cli *cli, const char *id, struct bv_registry **ret_r
             0) { /* making one that nobody asked for is time on the launch path */
             continue;
         }
-        status = makers[i].make(&backend, &error);
+        status = makers[i].make(cli, &backend, &error);
         if (status == BV_OK) {
             status = bv_registry_add(registry, backend, &error);
             if (status != BV_OK) {

@@ -274,6 +274,7 @@ static void begin_early(struct cli *cli, const struct cli_args *args,
     const struct cli_setting *net = cli_setting_of(args, CLI_O_NET);
     if (args->operand_count == 0 || cli_given(args, CLI_O_SPEC) ||
         cli_given(args, CLI_O_BACKEND) || cli_given(args, CLI_O_PRINT_SPEC) ||
+        cli_is_wasm(args->operands[0]) || /* a guest needs none of it */
         cli_open_backend(cli, "linux", ret_registry, ret_backend) != CLI_OK) {
         return;
     }

@@ -58,6 +58,9 @@ char *cli_clean_path(struct cli *cli, const char *path);
 /* Adds the roots of --system; request->grants and ->exposes have room. 0 or CLI_FAULT. */
 int cli_system_add(struct cli *cli, struct cli_request *request);
 
+/* True for a regular file that begins with the Wasm magic. */
+bool cli_is_wasm(const char *path);
+
 /* Finds the program or module that EXE names and fills kind and path. 0, CLI_FAULT or
  * CLI_REFUSED. */
 int cli_find_workload(struct cli *cli, const struct cli_request *request, const char *exe,

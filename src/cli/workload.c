@@ -14,7 +14,7 @@
 
 /* True for a regular file that begins with the Wasm magic (core specification 5.5.16). Whatever
  * else is wrong with the file, the library says when it opens it. */
-static bool is_wasm(const char *path)
+bool cli_is_wasm(const char *path)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (fd < 0) {
@@ -155,7 +155,7 @@ static int find_by_name(struct cli *cli, const struct cli_request *request, cons
         *ret_path = search.found;
         return CLI_OK;
     }
-    if (is_wasm(exe)) { /* `bvisor run guest.wasm`: modules are not looked for in PATH */
+    if (cli_is_wasm(exe)) { /* `bvisor run guest.wasm`: modules are not looked for in PATH */
         return absolute_exe(cli, exe, ret_path);
     }
     struct cli_refusal refusal = { .reason =
@@ -189,7 +189,7 @@ int cli_find_workload(struct cli *cli, const struct cli_request *request, const 
     if (result != CLI_OK) {
         return result;
     }
-    workload->kind = is_wasm(path) ? BV_WORKLOAD_WASM : BV_WORKLOAD_PROCESS;
+    workload->kind = cli_is_wasm(path) ? BV_WORKLOAD_WASM : BV_WORKLOAD_PROCESS;
     workload->path = path;
     return CLI_OK;
 }

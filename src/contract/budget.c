@@ -79,9 +79,15 @@ bool bv_budget_minimum_step(struct admission *admission)
     for (unsigned d = 0; ok && d < BV_DIMENSION_COUNT; d++) {
         uint64_t minimum = bv_budget_minimum(intent, (enum bv_dimension)d, NULL, 0);
         uint64_t limit = intent->budgets[d].limit; /* BV_UNLIMITED is above any minimum */
+        const bool by_file = d == BV_RESIDENT_BYTES && intent->launch &&
+                             admission->plan->identity.resident_minimum_bytes > minimum;
+        minimum = by_file ? admission->plan->identity.resident_minimum_bytes : minimum;
         if (limit < minimum) {
             char reason[160], remedy[96];
             (void)bv_budget_minimum(intent, (enum bv_dimension)d, reason, sizeof(reason));
+            if (by_file) {
+                say(reason, sizeof(reason), "the workload, as its file says,");
+            }
             (void)snprintf(remedy, sizeof(remedy), "ask for at least %llu",
                            (unsigned long long)minimum);
             ok =

@@ -134,8 +134,12 @@ static bool collect_roots(struct bv_arena *arena, const struct bv_spec *spec,
         return false;
     }
     BV_ASSERT(used == count);
+    const char *first = roots[0].path;
     intent->roots = roots;
     intent->root_count = unite_roots(roots, count);
+    while (strcmp(roots[intent->first_root].path, first) != 0) {
+        intent->first_root++;
+    }
     return true;
 }
 

@@ -1,7 +1,7 @@
 /* contract/matrix.c - what this machine can hold, as one document: the matrix and the seven budgets.
  *
  * Each row is judged as the planner would judge it, on a representative requirement of its kind under the intent of an
- * ordinary process (one read-only root, no network, no new tasks, a temp root, finite limits) changed only as far as
+ * ordinary workload of the kind that the backend runs (one read-only root, no network, no new tasks, a temp root, finite limits) changed only as far as
  * that kind demands. So the document says what plans will say, with the same reasons and remedies. INTERFACE.md 1. */
 #include "contract/contract.h"
 
@@ -14,7 +14,7 @@
 
 static const char *const example_roots[] = { "/usr" };
 static const char *const writable_roots[] = { "/srv" };
-static const int32_t example_fds[] = { 3 };
+static const int32_t example_fds[] = { 9 };
 static const struct bv_destination example_destinations[] = { { "example.org", 443 } };
 static const struct bv_env_entry example_env[] = { { "LANG", "C.UTF-8", NULL } };
 
@@ -58,13 +58,24 @@ _Static_assert(BV_COUNT(capabilities) + BV_COUNT(controls) == BV_REQUIREMENT_KIN
 _Static_assert((int)BV_REQ_LAUNCH_WORKLOAD == (int)BV_COUNT(capabilities),
                "the controls' rows follow the capabilities'");
 
-static const struct bv_workload example_workload = { .kind = BV_WORKLOAD_PROCESS,
-                                                     .path = "/usr/bin/true" };
+static const struct bv_workload example_workloads[] = {
+    [BV_WORKLOAD_PROCESS] = { .kind = BV_WORKLOAD_PROCESS, .path = "/usr/bin/true" },
+    [BV_WORKLOAD_WASM] = { .kind = BV_WORKLOAD_WASM, .path = "/usr/lib/true.wasm" },
+};
 
-/* An ordinary process: launched, one root, captured output, a temp root, limits that a small program would have. */
-static void ordinary_intent(struct bv_intent *intent, const struct bv_root *root)
+/* What is judged, and for which kind of workload. */
+struct matrix {
+    const struct bv_backend_ops *ops;
+    void *context;
+    const struct bv_profile *profile;
+    const struct bv_workload *workload;
+};
+
+/* An ordinary workload: launched, one root, captured output, a temp root, limits that a small program would have. */
+static void ordinary_intent(const struct matrix *matrix, struct bv_intent *intent,
+                            const struct bv_root *root)
 {
-    *intent = (struct bv_intent){ .workload = &example_workload,
+    *intent = (struct bv_intent){ .workload = matrix->workload,
                                   .launch = true,
                                   .roots = root,
                                   .root_count = 1,
@@ -125,12 +136,12 @@ static void adapt_intent(struct bv_intent *intent, enum bv_requirement_kind kind
     }
 }
 
-static void put_row(struct bv_emit *emit, const struct bv_backend_ops *ops, void *context,
-                    const struct bv_profile *profile, enum bv_requirement_kind kind)
+static void judge(const struct matrix *matrix, enum bv_requirement_kind kind,
+                  struct bv_verdict *ret_verdict)
 {
     struct bv_root root = { .path = example_roots[0], .access = BV_ACCESS_READ, .recursive = true };
     struct bv_intent intent;
-    ordinary_intent(&intent, &root);
+    ordinary_intent(matrix, &intent, &root);
     adapt_intent(&intent, kind, &root);
     bool is_control = kind >= BV_REQ_LAUNCH_WORKLOAD;
     struct bv_requirement requirement = { .kind = kind,
@@ -138,8 +149,29 @@ static void put_row(struct bv_emit *emit, const struct bv_backend_ops *ops, void
                                           .control = is_control
                                                          ? &controls[kind - BV_REQ_LAUNCH_WORKLOAD]
                                                          : NULL };
+    bv_support_judge(matrix->ops, matrix->context, matrix->profile, &intent, &requirement,
+                     ret_verdict);
+}
+
+/* A backend that does not launch processes may launch guests. */
+static void pick_workload(struct matrix *matrix)
+{
     struct bv_verdict verdict;
-    bv_support_judge(ops, context, profile, &intent, &requirement, &verdict);
+    matrix->workload = &example_workloads[BV_WORKLOAD_WASM];
+    judge(matrix, BV_REQ_LAUNCH_WORKLOAD, &verdict);
+    const bool guests = verdict.enforcement != BV_UNSUPPORTED;
+    matrix->workload = &example_workloads[BV_WORKLOAD_PROCESS];
+    judge(matrix, BV_REQ_LAUNCH_WORKLOAD, &verdict);
+    if (guests && verdict.enforcement == BV_UNSUPPORTED) {
+        matrix->workload = &example_workloads[BV_WORKLOAD_WASM];
+    }
+}
+
+static void put_row(struct bv_emit *emit, const struct matrix *matrix,
+                    enum bv_requirement_kind kind)
+{
+    struct bv_verdict verdict;
+    judge(matrix, kind, &verdict);
     bv_emit_object(emit, NULL);
     bv_emit_text(emit, "enforcement", bv_enforcement_name(verdict.enforcement));
     bv_claims_emit(emit, "evidence", verdict.evidence);
@@ -151,33 +183,32 @@ static void put_row(struct bv_emit *emit, const struct bv_backend_ops *ops, void
     bv_emit_end(emit);
 }
 
-static void put_budget(struct bv_emit *emit, const struct bv_backend_ops *ops, void *context,
-                       const struct bv_profile *profile)
+static void put_budget(struct bv_emit *emit, const struct matrix *matrix)
 {
     struct bv_root root = { .path = example_roots[0], .access = BV_ACCESS_READ, .recursive = true };
     struct bv_offer offers[BV_DIMENSION_COUNT];
     struct bv_intent intent;
-    ordinary_intent(&intent, &root);
+    ordinary_intent(matrix, &intent, &root);
     for (unsigned d = 0; d < BV_DIMENSION_COUNT; d++) {
-        bv_support_offer(ops, context, profile, &intent, (enum bv_dimension)d, &offers[d]);
+        bv_support_offer(matrix->ops, matrix->context, matrix->profile, &intent,
+                         (enum bv_dimension)d, &offers[d]);
     }
     bv_offers_emit(emit, "budget", offers);
 }
 
-static void put_document(struct bv_buf *buf, const struct bv_backend_ops *ops, void *context,
-                         const struct bv_profile *profile, const char *hash)
+static void put_document(struct bv_buf *buf, const struct matrix *matrix, const char *hash)
 {
     struct bv_emit emit;
     bv_emit_init(&emit, buf);
     bv_emit_object(&emit, NULL);
-    bv_emit_text(&emit, "backend", ops->id);
-    put_budget(&emit, ops, context, profile);
+    bv_emit_text(&emit, "backend", matrix->ops->id);
+    put_budget(&emit, matrix);
     bv_emit_array(&emit, "matrix");
     for (unsigned kind = 0; kind < BV_REQUIREMENT_KIND_COUNT; kind++) {
-        put_row(&emit, ops, context, profile, (enum bv_requirement_kind)kind);
+        put_row(&emit, matrix, (enum bv_requirement_kind)kind);
     }
     bv_emit_end(&emit);
-    bv_snapshot_emit(&emit, "probed", profile->facts);
+    bv_snapshot_emit(&emit, "probed", matrix->profile->facts);
     bv_emit_text(&emit, "profile_hash", hash);
     bv_emit_text(&emit, "schema", "bvisor.probe/1");
     bv_emit_end(&emit);
@@ -195,7 +226,9 @@ json_t *bv_probe_document(const struct bv_backend_ops *ops, void *context,
         struct bv_buf buf;
         bv_buf_init(&buf, BV_PLAN_MAX_BYTES);
         bv_support_profile(ops, context, facts, profile);
-        put_document(&buf, ops, context, profile, hash);
+        struct matrix matrix = { .ops = ops, .context = context, .profile = profile };
+        pick_workload(&matrix);
+        put_document(&buf, &matrix, hash);
         document = bv_emit_tree(&buf);
     }
     bv_arena_free(arena);

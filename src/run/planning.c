@@ -94,10 +94,15 @@ enum bv_status bv_survey_workload(struct bv_survey *survey, struct bv_backend *b
     if (!bv_spec_launches(spec)) {
         return BV_OK;
     }
-    enum bv_status status =
-        bv_workload_open(backend, &spec->workload, hash_later, &survey->identity,
-                         &survey->workload_fd, &survey->problem, error);
-    return status == BV_OK ? check_exposed(survey, backend->sys, spec) : status;
+    const struct bv_backend_ops *ops = backend->ops;
+    enum bv_status status = bv_workload_open(backend, &spec->workload, hash_later && !ops->examine, &survey->identity,
+                                             &survey->workload_fd, &survey->problem, error);
+    if (status == BV_OK) {
+        status = check_exposed(survey, backend->sys, spec);
+    }
+    return status == BV_OK && ops->examine
+               ? ops->examine(backend->context, spec, survey->workload_fd, &survey->identity, &survey->problem, error)
+               : status;
 }
 
 enum bv_status bv_survey_machine(struct bv_survey *survey, struct bv_backend *backend,

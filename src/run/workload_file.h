@@ -6,13 +6,6 @@
 
 #include "run/instance.h"
 
-/* Why a workload cannot be taken, for a refusal. */
-struct bv_workload_problem {
-    const char *subject; /* path that the problem is with: the spec's or the identity's text */
-    char why[192];       /* to be read after the subject: "is a directory" */
-    const char *remedy;  /* static text */
-};
-
 /* Opens the workload once, finds what it is and hashes it; hash_later: leaves identity->digest "" for bv_workload_hash() unless it is
  * known already. *ret_fd is on the very inode that was hashed, >= 3, the caller's. The identity is filled with known = true.
  * BV_E_REFUSED: *problem says why (and nothing is open). BV_E_SYS, BV_E_NOMEM. */

@@ -5,6 +5,8 @@
  * where its emulation differs from the kernel's answer. */
 #include "sys/sys.h"
 
+#include "sys/end.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -36,16 +38,12 @@ static void sys_close(int fd)
     errno = saved;
 }
 
-/* Moves a descriptor off 0, 1 and 2: a host may run with those closed, and what lands there
- * would be taken for its stdio. */
+/* bv_fd_above_stdio() for what is -errno already; errno is left as it was. */
 static int above_stdio(int fd)
 {
-    if (fd < 0 || fd > 2) {
-        return fd;
-    }
-    int saved = errno;
-    int moved = result_of(saved, fcntl(fd, F_DUPFD_CLOEXEC, 3));
-    sys_close(fd);
+    const int saved = errno;
+    const int moved = fd < 0 ? fd : bv_fd_above_stdio(fd);
+    errno = saved;
     return moved;
 }
 

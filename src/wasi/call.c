@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "wasm/alloc.h"
 
 enum { I = BV_WASM_I32, L = BV_WASM_I64 };
 /* Parameter lists, named by their shape; i is also every result. */
@@ -73,11 +74,16 @@ static const struct wasi_row rows[] = {
     { { "sock_send", { iiiii, i, 5, 1 } }, wasi_sock_any, COST_LIGHT },
     { { "sock_shutdown", { ii, i, 2, 1 } }, wasi_sock_any, COST_LIGHT },
 };
-_Static_assert(BV_COUNT(rows) == 46, "preview 1 has 46 functions");
-
 const struct bv_wasi_function *bv_wasi_function_at(size_t index)
 {
     return index < BV_COUNT(rows) ? &rows[index].function : NULL;
+}
+
+_Static_assert(BV_COUNT(rows) == WASI_FUNCTIONS, "one count a function");
+
+uint64_t bv_wasi_calls(const struct bv_wasi *wasi, size_t index)
+{
+    return index < BV_COUNT(rows) ? wasi->calls[index] : 0;
 }
 
 /* What the engine calls. */
@@ -91,6 +97,7 @@ static enum bv_wasm_answer enter(void *context, struct bv_wasm_caller *caller,
             &call)) { /* another call than the one that waited: what that one had in mind is void */
         wasi->pending = NULL;
         wasi->pending_done = 0;
+        wasi->calls[call.row - rows]++;
         bv_wasm_caller_charge(caller, call.row->cost);
     }
     wasi->wait_count = 0;
@@ -159,34 +166,47 @@ static bool same_name(const struct bv_wasm_name *name, const char *text)
     return name->size == strlen(text) && memcmp(name->bytes, text, name->size) == 0;
 }
 
+/* The row of an import; BV_COUNT(rows) with *ret_why when it is none. */
+static size_t row_of(const struct bv_wasm_import *import, const char **ret_why)
+{
+    const struct bv_wasm_functype *type = &import->function;
+    if (!same_name(&import->module, BV_WASI_MODULE)) {
+        *ret_why = "no such module";
+        return BV_COUNT(rows);
+    }
+    for (size_t n = 0; n < BV_COUNT(rows); n++) {
+        const struct bv_wasm_functype *known = &rows[n].function.type;
+        if (!same_name(&import->name, rows[n].function.name)) {
+            continue;
+        }
+        if (import->kind == BV_WASM_FUNC &&
+            same_types(type->params, type->param_count, known->params, known->param_count) &&
+            same_types(type->results, type->result_count, known->results, known->result_count)) {
+            return n;
+        }
+        *ret_why = "of another type";
+        return BV_COUNT(rows);
+    }
+    *ret_why = "no such function";
+    return BV_COUNT(rows);
+}
+
+bool bv_wasi_knows(const struct bv_wasm_import *import, const char **ret_why)
+{
+    return row_of(import, ret_why) < BV_COUNT(rows);
+}
+
 struct bv_wasm_extern *bv_wasi_link(struct bv_wasi *wasi, struct bv_wasm_store *store,
                                     const struct bv_wasm_import *import, const char **ret_why)
 {
-    if (!same_name(&import->module, BV_WASI_MODULE)) {
-        *ret_why = "no such module";
+    const size_t n = row_of(import, ret_why);
+    if (n == BV_COUNT(rows)) {
         return NULL;
     }
-    for (size_t n = 0; n < BV_COUNT(rows); n++) {
-        const struct bv_wasi_function *function = &rows[n].function;
-        if (!same_name(&import->name, function->name)) {
-            continue;
-        }
-        const struct bv_wasm_functype *type = &import->function;
-        if (import->kind != BV_WASM_FUNC ||
-            !same_types(type->params, type->param_count, function->type.params,
-                        function->type.param_count) ||
-            !same_types(type->results, type->result_count, function->type.results,
-                        function->type.result_count)) {
-            *ret_why = "of another type";
-            return NULL;
-        }
-        struct bv_wasm_extern *made =
-            bv_wasm_host_function(store, &function->type, enter, &wasi->bindings[n]);
-        *ret_why = made ? NULL : "out of memory";
-        return made;
-    }
-    *ret_why = "no such function";
-    return NULL;
+    struct bv_wasm_extern *made =
+        bv_wasm_host_function(store, &rows[n].function.type, enter, &wasi->bindings[n]);
+    *ret_why = made ? NULL : "out of memory";
+    return made;
 }
 
 /* The bindings of a guest: where each row's function finds both. NULL: out of memory. */
@@ -233,26 +253,12 @@ void wasi_charge_bytes(struct wasi_call *call, uint64_t bytes)
 
 bool wasi_charge_memory(struct bv_wasi *wasi, size_t bytes)
 {
-    struct bv_wasm_budget *budget = wasi->options.budget;
-    if (!budget) {
-        return true;
-    }
-    if (bytes > budget->limit_bytes || budget->used_bytes > budget->limit_bytes - bytes) {
-        budget->refused = true;
-        return false;
-    }
-    budget->used_bytes += bytes;
-    if (budget->used_bytes > budget->peak_bytes) {
-        budget->peak_bytes = budget->used_bytes;
-    }
-    return true;
+    return !wasi->options.budget || bv_wasm_charge(wasi->options.budget, bytes);
 }
 
 void wasi_release_memory(struct bv_wasi *wasi, size_t bytes)
 {
-    struct bv_wasm_budget *budget = wasi->options.budget;
-    if (budget) {
-        BV_ASSERT(budget->used_bytes >= bytes);
-        budget->used_bytes -= bytes;
+    if (wasi->options.budget) {
+        bv_wasm_discharge(wasi->options.budget, bytes);
     }
 }

@@ -14,20 +14,6 @@
 
 #include "base/check.h"
 
-int wasi_fd_above_stdio(int fd)
-{
-    if (fd < 0) {
-        return -errno;
-    }
-    if (fd > STDERR_FILENO) {
-        return fd;
-    }
-    const int high = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-    const int error = errno;
-    (void)close(fd);
-    return high >= 0 ? high : -error;
-}
-
 uint8_t wasi_filetype(mode_t mode)
 {
     switch (mode & S_IFMT) {
@@ -175,7 +161,7 @@ int bv_wasi_keep(struct bv_wasi *wasi, int host_fd, int number)
     if (S_ISSOCK(st.st_mode) && number != 0) {
         return -ENOTSUP;
     }
-    const bool regular = S_ISREG(st.st_mode);
+    const bool regular = S_ISREG(st.st_mode) && number != 0; /* wasi.h: stdin is a stream */
     struct wasi_descriptor made = { .kind = regular ? WASI_FILE : WASI_STREAM,
                                     .type = wasi_filetype(st.st_mode),
                                     .fd = host_fd,

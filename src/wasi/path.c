@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "base/utf8.h"
+#include "sys/end.h"
 
 #define LINKS_MAX     40   /* as many as the kernel follows */
 #define ANCESTORS_MAX 4096 /* more levels than a path can have components */
@@ -31,7 +32,7 @@ int wasi_beneath(int dir, const char *path, uint64_t flags, uint64_t mode)
     for (int tries = 0; tries < WASI_RESOLVE_TRIES; tries++) {
         const long fd = syscall(SYS_openat2, dir, path, &how, sizeof(how));
         if (fd >= 0 || (errno != EAGAIN && errno != EINTR)) {
-            return wasi_fd_above_stdio((int)fd);
+            return bv_fd_above_stdio((int)fd);
         }
     }
     return -EAGAIN;
@@ -152,7 +153,7 @@ bool wasi_path_is_root(const struct bv_wasi *wasi, const struct stat *stat)
 static bool ascend(int *fd)
 {
     struct stat here, above;
-    const int up = wasi_fd_above_stdio(openat(*fd, "..", O_PATH | O_DIRECTORY | O_CLOEXEC));
+    const int up = bv_fd_above_stdio(openat(*fd, "..", O_PATH | O_DIRECTORY | O_CLOEXEC));
     if (up < 0) {
         return false;
     }
@@ -187,7 +188,7 @@ static int climb(struct wasi_call *call, const struct bv_wasi *wasi, int fd, siz
 int wasi_path_innermost(struct wasi_call *call, const struct bv_wasi *wasi, int fd,
                         size_t preferred, size_t *ret_root)
 {
-    const int copy = wasi_fd_above_stdio(fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1));
+    const int copy = bv_fd_above_stdio(fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1));
     return copy >= 0 ? climb(call, wasi, copy, preferred, ret_root) : wasi_errno(-copy);
 }
 
@@ -198,7 +199,7 @@ bool wasi_path_nested(const struct bv_wasi *wasi)
         for (size_t outer = 0;
              outer < wasi->root_count && wasi->roots[i].kind == BV_WASI_ROOT_DECLARED; outer++) {
             size_t found;
-            int fd = wasi_fd_above_stdio(
+            int fd = bv_fd_above_stdio(
                 openat(wasi->roots[i].fd, "..", O_PATH | O_DIRECTORY | O_CLOEXEC));
             if (fd < 0 || climb(NULL, wasi, fd, outer, &found) == WASI_SUCCESS) {
                 return true; /* also when it cannot be told: each path is then asked */

@@ -18,6 +18,7 @@
 #define WASI_RESOLVE_TRIES                                                                         \
     64 /* openat2 says EAGAIN while somebody renames; then the guest hears it */
 #define WASI_NO_ROOT SIZE_MAX
+#define WASI_FUNCTIONS 46 /* of preview 1 */
 
 /* What a handler answers besides an errno. */
 enum { WASI_WAIT = -1, WASI_HALT = -2 };
@@ -81,6 +82,7 @@ struct bv_wasi {
     size_t table_room;  /* slots allocated */
     size_t lowest_free; /* no slot below it is free */
     struct bv_wasi_usage usage;
+    uint64_t calls[WASI_FUNCTIONS];
 
     struct wasi_ledger ledger;
     uint64_t names_added, names_max;
@@ -183,8 +185,6 @@ void wasi_table_free(struct bv_wasi *wasi);
 bool wasi_table_holds(const struct bv_wasi *wasi, dev_t dev, ino_t ino,
                       const struct wasi_descriptor *except);
 uint8_t wasi_filetype(mode_t mode);
-int wasi_fd_above_stdio(
-    int fd); /* moves it to 3 or above; passes a failure of the call that made it on as -errno */
 /* May the guest change what this descriptor is open on? EROFS, recorded, if its root does not allow that. */
 int wasi_may_change(struct wasi_call *call, const struct wasi_descriptor *descriptor);
 

@@ -9,12 +9,11 @@
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>
-#include <pthread.h>
-#include <signal.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 #include "base/check.h"
+#include "sys/end.h"
 
 #define VECTORS 64 /* of one piece */
 
@@ -79,50 +78,25 @@ static void cut(struct transfer *t, size_t size)
 
 /* ---- the host's side; each answers the bytes moved or -errno ---- */
 
-struct pipe_guard {
-    sigset_t before;
-    bool pending;
-};
-
-/* A write to a pipe without a reader must be an errno: SIGPIPE would end the host. One that was pending stays pending. */
-static void guard_begin(struct pipe_guard *guard)
-{
-    sigset_t set, pending;
-    (void)sigemptyset(&set);
-    (void)sigaddset(&set, SIGPIPE);
-    guard->pending = sigpending(&pending) == 0 && sigismember(&pending, SIGPIPE) == 1;
-    (void)pthread_sigmask(SIG_BLOCK, &set, &guard->before);
-}
-
-static void guard_end(const struct pipe_guard *guard, ssize_t result)
-{
-    sigset_t set;
-    if (result == -EPIPE && !guard->pending) {
-        const struct timespec none = { 0, 0 };
-        (void)sigemptyset(&set);
-        (void)sigaddset(&set, SIGPIPE);
-        (void)sigtimedwait(&set, NULL, &none);
-    }
-    (void)pthread_sigmask(SIG_SETMASK, &guard->before, NULL);
-}
-
 /* Once, and without waiting where the kernel can be told so; a terminal cannot, and was asked by poll(). */
 static ssize_t stream_move(const struct transfer *t)
 {
     const int fd = t->descriptor->fd;
-    struct pipe_guard guard;
+    const bool file = t->descriptor->type == WASI_TYPE_REGULAR_FILE; /* only what is in memory could be read without waiting */
+    const int nowait = file ? 0 : RWF_NOWAIT;
+    struct bv_pipe_guard guard;
     ssize_t n;
-    guard_begin(&guard);
+    bv_pipe_guard_enter(&guard);
     do {
-        n = t->writing ? pwritev2(fd, t->vectors, t->vector_count, -1, RWF_NOWAIT)
-                       : preadv2(fd, t->vectors, t->vector_count, -1, RWF_NOWAIT);
+        n = t->writing ? pwritev2(fd, t->vectors, t->vector_count, -1, nowait)
+                       : preadv2(fd, t->vectors, t->vector_count, -1, nowait);
         if (n < 0 && (errno == EOPNOTSUPP || errno == ENOSYS)) {
             n = t->writing ? writev(fd, t->vectors, t->vector_count)
                            : readv(fd, t->vectors, t->vector_count);
         }
     } while (n < 0 && errno == EINTR);
     n = n < 0 ? -errno : n;
-    guard_end(&guard, n);
+    bv_pipe_guard_leave(&guard, n == -EPIPE);
     return n;
 }
 
@@ -275,6 +249,9 @@ static int move_stream(struct transfer *t)
         return failed(t, wasi_errno((int)-n));
     }
     moved(t, (size_t)n);
+    if (t->descriptor->fd == t->call->wasi->options.stdin_fd && !t->writing) {
+        t->call->wasi->usage.stdin_bytes += (uint64_t)n;
+    }
     return t->writing && t->call->wasi->pending_done < t->total ? wasi_go_on(t->call) : done(t);
 }
 

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "sys/end.h"
 #include "wasi/state.h"
 
 /* A directory to read and to resolve from: openable, or at least to be passed through. */
@@ -28,7 +29,7 @@ static int add_root(struct bv_wasi *wasi, const struct bv_wasi_root *given)
         return -ENOMEM;
     }
     wasi->root_count++;
-    root->fd = wasi_fd_above_stdio(open_directory(given->fd, "."));
+    root->fd = bv_fd_above_stdio(open_directory(given->fd, "."));
     if (root->fd < 0) {
         return root->fd;
     }
@@ -50,7 +51,7 @@ static int add_preopen(struct bv_wasi *wasi, size_t root, const char *path, cons
     if (path) {
         fd = wasi_beneath(wasi->roots[root].fd, path, O_RDONLY | O_DIRECTORY, 0);
     } else {
-        fd = wasi_fd_above_stdio(open_directory(wasi->roots[root].fd, "."));
+        fd = bv_fd_above_stdio(open_directory(wasi->roots[root].fd, "."));
     }
     if (fd < 0 || fstat(fd, &st) != 0) {
         const int result = fd < 0 ? fd : -errno;

@@ -66,7 +66,9 @@ struct bv_wasi_options {
      * is none, the temp root. */
     size_t dot_root;
     const char *dot_path;
-    int stdin_fd; /* readable host descriptor, borrowed for the guest's life and never changed; -1: always at its end */
+    /* Readable host descriptor, borrowed for the guest's life and never changed; -1: always at its end. A stream to the guest
+     * whatever it is: a file's position and attributes are not part of what is read from it. */
+    int stdin_fd;
     struct bv_wasi_sink sink;
     void (*denied)(void *context, enum bv_wasi_denial kind,
                    const char *text); /* text: one clean line; NULL: not told */
@@ -107,6 +109,10 @@ struct bv_wasi_function {
 };
 /* The 46 functions, sorted by name. */
 const struct bv_wasi_function *bv_wasi_function_at(size_t index); /* NULL past the end */
+/* How often the guest called that function; a call that waits is one. */
+uint64_t bv_wasi_calls(const struct bv_wasi *wasi, size_t index);
+/* Whether an import is one of them, of their type; else a constant text in *ret_why. */
+bool bv_wasi_knows(const struct bv_wasm_import *import, const char **ret_why);
 /* The host function for an import of BV_WASI_MODULE; NULL, with a constant text in *ret_why, if there is none of that name
  * and type or no memory. */
 struct bv_wasm_extern *bv_wasi_link(struct bv_wasi *wasi, struct bv_wasm_store *store,
@@ -144,5 +150,6 @@ struct bv_wasi_usage {
     uint64_t handles_open, handles_peak, handles_refused;
     uint64_t storage_bytes, storage_peak_bytes, storage_refused;
     uint64_t denials;
+    uint64_t stdin_bytes;
 };
 void bv_wasi_usage(const struct bv_wasi *wasi, struct bv_wasi_usage *ret_usage);

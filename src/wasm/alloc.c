@@ -26,7 +26,7 @@ bool bv_wasm_charge(struct bv_wasm_budget *budget, uint64_t bytes)
 {
     BV_ASSERT(budget->used_bytes <= budget->limit_bytes);
     if (bytes > budget->limit_bytes - budget->used_bytes) {
-        budget->refused = true;
+        budget->refused++;
         return false;
     }
     budget->used_bytes += bytes;
@@ -169,7 +169,7 @@ void *bv_wasm_arena_alloc(struct bv_wasm_arena *arena, uint64_t count, size_t el
 {
     uint64_t size;
     if (bv_ckd_mul(&size, count, element_bytes) || size > (UINT64_C(1) << 40)) {
-        arena->budget->refused = true; /* more than any budget */
+        arena->budget->refused++; /* more than any budget */
         return NULL;
     }
     size = (size + ARENA_ALIGNMENT - 1) / ARENA_ALIGNMENT * ARENA_ALIGNMENT;

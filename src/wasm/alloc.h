@@ -1,7 +1,7 @@
 /* wasm/alloc.h - the only allocation of the engine: sized, zeroed and charged to a budget.
  *
  * Everything that a module or a guest makes us keep goes through here, so that used_bytes is the truth. A refusal by the budget sets
- * its refused flag; a refusal by the machine does not. */
+ * its refused count; a refusal by the machine does not. */
 #pragma once
 
 #include "wasm/wasm.h"

@@ -115,23 +115,37 @@ static void keep(struct bv_wasm_cache *cache, const uint8_t digest[32],
     cache->bytes += bytes;
 }
 
+static struct bv_wasm_options wanted_options(const struct bv_wasm_options *options)
+{
+    return options ? *options : (struct bv_wasm_options){ .canonical_nans = true };
+}
+
+struct bv_wasm_module *bv_wasm_cache_find(struct bv_wasm_cache *cache, const uint8_t digest[32],
+                                          const struct bv_wasm_options *options, uint64_t max_bytes)
+{
+    const struct bv_wasm_options wanted = wanted_options(options);
+    (void)pthread_mutex_lock(&cache->lock);
+    struct bv_wasm_module *module = find(cache, digest, &wanted);
+    (void)pthread_mutex_unlock(&cache->lock);
+    if (module && module->budget.peak_bytes + sizeof(*module) > max_bytes) {
+        bv_wasm_module_free(module); /* the compile says so in its own words */
+        return NULL;
+    }
+    return module;
+}
+
 enum bv_wasm_status bv_wasm_cache_compile(struct bv_wasm_cache *cache, const uint8_t digest[32],
                                           const void *bytes, size_t size,
                                           const struct bv_wasm_options *options, uint64_t max_bytes,
                                           struct bv_wasm_module **ret_module,
                                           struct bv_wasm_error *error)
 {
-    const struct bv_wasm_options wanted =
-        options ? *options : (struct bv_wasm_options){ .canonical_nans = true };
-    (void)pthread_mutex_lock(&cache->lock);
-    struct bv_wasm_module *module = find(cache, digest, &wanted);
-    (void)pthread_mutex_unlock(&cache->lock);
-    if (module && module->budget.peak_bytes + sizeof(*module) <= max_bytes) {
+    const struct bv_wasm_options wanted = wanted_options(options);
+    struct bv_wasm_module *module = bv_wasm_cache_find(cache, digest, &wanted, max_bytes);
+    if (module) {
         *ret_module = module;
         return BV_WASM_OK;
     }
-    bv_wasm_module_free(
-        module); /* too large for this caller: the compile below says so in its own words */
     enum bv_wasm_status status =
         bv_wasm_compile(bytes, size, &wanted, max_bytes, ret_module, error);
     if (status == BV_WASM_OK) {

@@ -29,6 +29,18 @@ uint64_t bv_wasm_module_bytes(const struct bv_wasm_module *module)
     return sizeof(*module) + module->budget.used_bytes;
 }
 
+uint64_t bv_wasm_module_minimum(const struct bv_wasm_module *module)
+{
+    uint64_t bytes = 0; /* at most 1,000 memories of 4 GiB: no sum overflows */
+    for (uint32_t i = module->imported_memories; i < module->memory_count; i++) {
+        bytes += module->memories[i].min * 65536;
+    }
+    for (uint32_t i = module->imported_tables; i < module->table_count; i++) {
+        bytes += module->tables[i].limits.min * sizeof(uint64_t);
+    }
+    return bytes;
+}
+
 uint32_t bv_wasm_import_count(const struct bv_wasm_module *module)
 {
     return module->import_count;

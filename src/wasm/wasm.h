@@ -14,8 +14,8 @@
 
 /* ---- the memory budget: every byte that a guest makes us allocate is charged to it ---- */
 
-/* One budget per store. limit UINT64_MAX: none. refused: an allocation did not fit (sticky until cleared by the owner). */
-struct bv_wasm_budget { uint64_t limit_bytes, used_bytes, peak_bytes; bool refused; };
+/* One budget per store. limit UINT64_MAX: none. refused: how many allocations did not fit. */
+struct bv_wasm_budget { uint64_t limit_bytes, used_bytes, peak_bytes, refused; };
 
 /* ---- types and values ---- */
 
@@ -65,6 +65,8 @@ enum bv_wasm_status bv_wasm_compile(const void *bytes, size_t size, const struct
 struct bv_wasm_module *bv_wasm_module_ref(struct bv_wasm_module *module); /* thread-safe */
 void bv_wasm_module_free(struct bv_wasm_module *module);                  /* drops one reference; NULL is a no-op; thread-safe */
 uint64_t bv_wasm_module_bytes(const struct bv_wasm_module *module);
+/* Bytes of the memories and tables that an instance of it begins with. */
+uint64_t bv_wasm_module_minimum(const struct bv_wasm_module *module);
 
 enum bv_wasm_kind { BV_WASM_FUNC = 0, BV_WASM_TABLE = 1, BV_WASM_MEMORY = 2, BV_WASM_GLOBAL = 3 };
 struct bv_wasm_name { const char *bytes; uint32_t size; }; /* UTF-8, may hold NUL; lives as long as the module */
@@ -84,6 +86,9 @@ void bv_wasm_cache_free(struct bv_wasm_cache *cache);
 enum bv_wasm_status bv_wasm_cache_compile(struct bv_wasm_cache *cache, const uint8_t digest[32], const void *bytes, size_t size,
                                           const struct bv_wasm_options *options, uint64_t max_bytes, struct bv_wasm_module **ret_module,
                                           struct bv_wasm_error *error);
+/* The module of that digest and those options, if it is there and its compile would have kept to max_bytes; a reference of the caller's. */
+struct bv_wasm_module *bv_wasm_cache_find(struct bv_wasm_cache *cache, const uint8_t digest[32], const struct bv_wasm_options *options,
+                                          uint64_t max_bytes);
 
 /* ---- stores and instances ---- */
 

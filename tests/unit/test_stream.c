@@ -209,7 +209,7 @@ static void test_pipe_target(int sink, uint64_t capture_max, const char *what)
     }
     const int flags = fcntl(out[1], F_GETFL);
     struct linux_stream stream = new_stream(capture_max, &fd);
-    tap_ok(linux_end_open(&stream.target, out[1], true) == 0 && stream.target.kind == LINUX_END_NONBLOCK,
+    tap_ok(bv_end_open(&stream.target, out[1], true) == 0 && stream.target.kind == BV_END_NONBLOCK,
            "%s: a pipe is opened anew", what);
     start_writer(&writer, fd, 1000003);
     uint64_t got = 0;
@@ -252,7 +252,7 @@ static void test_broken_target(int sink)
         }
         seen.size = 0;
         struct linux_stream stream = new_stream(round == 0 ? 1 << 20 : 0, &fd);
-        (void)linux_end_open(&stream.target, out[1], true);
+        (void)bv_end_open(&stream.target, out[1], true);
         (void)close(out[0]);
         struct writer writer;
         start_writer(&writer, fd, 500000);
@@ -280,7 +280,7 @@ static void test_broken_target(int sink)
         abort();
     }
     struct linux_stream stream = new_stream(100, &fd);
-    (void)linux_end_open(&stream.target, out[1], true);
+    (void)bv_end_open(&stream.target, out[1], true);
     (void)close(out[0]);
     (void)!write(fd, "abc", 3);
     (void)close(fd);
@@ -319,7 +319,7 @@ static void test_file_targets(int sink)
         struct writer writer;
         (void)unlink(path);
         struct linux_stream stream = new_stream(cases[i].capture, &fd);
-        tap_ok(linux_end_open(&stream.target, file, true) == 0 && stream.target.kind == LINUX_END_ALWAYS,
+        tap_ok(bv_end_open(&stream.target, file, true) == 0 && stream.target.kind == BV_END_ALWAYS,
                "%s is always ready", cases[i].what);
         start_writer(&writer, fd, 2000001);
         run_out(&stream, sink, &seen);
@@ -333,7 +333,7 @@ static void test_file_targets(int sink)
     const int full = open("/dev/full", O_WRONLY | O_CLOEXEC);
     int fd;
     struct linux_stream stream = new_stream(0, &fd);
-    (void)linux_end_open(&stream.target, full, true);
+    (void)bv_end_open(&stream.target, full, true);
     (void)!write(fd, "abc", 3);
     (void)close(fd);
     run_out(&stream, sink, &seen);
@@ -352,7 +352,7 @@ static void test_other_targets(int sink)
         abort();
     }
     struct linux_stream stream = new_stream(0, &fd);
-    tap_ok(linux_end_open(&stream.target, pair[1], true) == 0 && stream.target.kind == LINUX_END_SOCKET, "a socket");
+    tap_ok(bv_end_open(&stream.target, pair[1], true) == 0 && stream.target.kind == BV_END_SOCKET, "a socket");
     start_writer(&writer, fd, 700001);
     uint64_t got = 0;
     bool good = true;
@@ -376,11 +376,11 @@ static void test_other_targets(int sink)
         tap_skip("no pseudo terminals here");
         return;
     }
-    struct linux_end end;
-    tap_ok(linux_end_open(&end, slave, true) == 0 && end.kind == LINUX_END_NONBLOCK, "a terminal is opened anew");
-    linux_end_close(&end);
-    tap_ok(linux_end_open(&end, master, true) == 0 && end.kind == LINUX_END_POLLED, "a pty master is not");
-    linux_end_close(&end);
+    struct bv_end end;
+    tap_ok(bv_end_open(&end, slave, true) == 0 && end.kind == BV_END_NONBLOCK, "a terminal is opened anew");
+    bv_end_close(&end);
+    tap_ok(bv_end_open(&end, master, true) == 0 && end.kind == BV_END_POLLED, "a pty master is not");
+    bv_end_close(&end);
     (void)close(slave);
     (void)close(master);
 }
@@ -403,7 +403,7 @@ static void test_last(int sink)
         abort();
     }
     stream = new_stream(0, &fd);
-    (void)linux_end_open(&stream.target, out[1], true);
+    (void)bv_end_open(&stream.target, out[1], true);
     fill(room, 60000, 0);
     (void)!write(fd, room, 60000);
     linux_stream_last(&stream);
@@ -436,7 +436,7 @@ static void test_input(void)
     }
     struct linux_input input = new_input(&fd);
     struct writer writer;
-    (void)linux_end_open(&input.source, from[0], false);
+    (void)bv_end_open(&input.source, from[0], false);
     tap_ok(linux_input_pump(&input) == LINUX_NEED_SOURCE, "an empty source is waited for");
     start_writer(&writer, from[1], 600001);
     uint64_t got = 0;
@@ -460,7 +460,7 @@ static void test_input(void)
     (void)close(fd);
 
     input = new_input(&fd);
-    (void)linux_end_open(&input.source, STDIN_FILENO < 0 ? 0 : open("/dev/zero", O_RDONLY | O_CLOEXEC), false);
+    (void)bv_end_open(&input.source, STDIN_FILENO < 0 ? 0 : open("/dev/zero", O_RDONLY | O_CLOEXEC), false);
     tap_ok(linux_input_pump(&input) == LINUX_NEED_TARGET, "a workload that does not read stops the copying");
     (void)close(fd);
     tap_ok(linux_input_pump(&input) == LINUX_NEED_NOTHING, "one that closed its stdin ends it, without SIGPIPE");

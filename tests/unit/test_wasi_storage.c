@@ -245,7 +245,7 @@ static void test_budget(void)
 {
     struct guest g;
     struct bv_wasi_options options;
-    struct bv_wasm_budget budget = { 20000, 0, 0, false };
+    struct bv_wasm_budget budget = { .limit_bytes = 20000 };
     uint32_t size = 0;
     char name[16];
     guest_scratch_dir(host);

@@ -23,7 +23,7 @@
 
 static struct bv_wasi_root roots[ROOTS_MAX];
 static const char *env[ENV_MAX];
-static struct bv_wasm_budget budget = { UINT64_MAX, 0, 0, false };
+static struct bv_wasm_budget budget = { .limit_bytes = UINT64_MAX };
 static struct bv_wasi_options options = { .stdin_fd = 0,
                                           .roots = roots,
                                           .env = env,

@@ -40,7 +40,7 @@ void linux_leaf_init(struct linux_leaf *leaf)
 
 static int open_at(int dir_fd, const char *name, int flags)
 {
-    return linux_fd_high(openat(dir_fd, name, flags | O_CLOEXEC));
+    return bv_fd_above_stdio(openat(dir_fd, name, flags | O_CLOEXEC));
 }
 
 int linux_leaf_below(struct linux_leaf *leaf, const char *parent)
@@ -57,7 +57,7 @@ int linux_leaf_below(struct linux_leaf *leaf, const char *parent)
 
 static int duplicate(int from, int *ret_dir)
 {
-    *ret_dir = linux_fd_high(fcntl(from, F_DUPFD_CLOEXEC, 3));
+    *ret_dir = bv_fd_above_stdio(fcntl(from, F_DUPFD_CLOEXEC, 3));
     return *ret_dir < 0 ? *ret_dir : 0;
 }
 

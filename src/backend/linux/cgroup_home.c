@@ -162,7 +162,7 @@ int linux_cgroup_hold_home(void)
     if (!find_child(dir, sizeof(dir), &name)) {
         return -EBADF;
     }
-    int fd = linux_fd_high(open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    int fd = bv_fd_above_stdio(open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (fd >= 0 && flock(fd, LOCK_SH) != 0) {
         linux_fd_close(&fd);
     }

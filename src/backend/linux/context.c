@@ -88,7 +88,7 @@ static int listen_tcp(uint16_t *ret_port)
     struct sockaddr_in address = { .sin_family = AF_INET,
                                    .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
     socklen_t size = sizeof address;
-    int fd = linux_fd_high(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    int fd = bv_fd_above_stdio(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
     if (fd < 0) {
         return fd;
     }
@@ -107,7 +107,7 @@ static int listen_abstract(const char *name)
     const size_t length = strlen(name);
     BV_ASSERT(length < sizeof address.sun_path);
     memcpy(address.sun_path + 1, name, length);
-    int fd = linux_fd_high(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    int fd = bv_fd_above_stdio(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
     if (fd < 0) {
         return fd;
     }

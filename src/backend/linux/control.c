@@ -56,7 +56,7 @@ static int take_descriptor(struct msghdr *header)
             int fd;
             memcpy(&fd, CMSG_DATA(c) + i * sizeof fd, sizeof fd);
             if (taken < 0) {
-                taken = linux_fd_high(fd);
+                taken = bv_fd_above_stdio(fd);
             } else {
                 linux_fd_close(&fd);
             }

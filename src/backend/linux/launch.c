@@ -276,8 +276,8 @@ static enum bv_status make_channels(struct linux_run *run, struct parcel *parcel
     if (result < 0) {
         return bv_fail_sys(error, "", result, "making the workload's pipes");
     }
-    run->epoll_fd = linux_fd_high(epoll_create1(EPOLL_CLOEXEC));
-    run->timer_fd = linux_fd_high(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
+    run->epoll_fd = bv_fd_above_stdio(epoll_create1(EPOLL_CLOEXEC));
+    run->timer_fd = bv_fd_above_stdio(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
     if (run->epoll_fd < 0 || run->timer_fd < 0) {
         return bv_fail_sys(error, "", run->epoll_fd < 0 ? run->epoll_fd : run->timer_fd,
                            "making the event loop");
@@ -379,15 +379,15 @@ static enum bv_status attach(struct linux_run *run, struct bv_error *error)
     const struct bv_execution *execution = run->execution;
     const int targets[2] = { execution->stdout_fd, execution->stderr_fd };
     const bool wanted[2] = { execution->intent->capture.out, execution->intent->capture.err };
-    int result = linux_end_open(&run->in.source, execution->stdin_fd, false);
-    if (result == 0 && run->in.source.kind == LINUX_END_NONE) {
+    int result = bv_end_open(&run->in.source, execution->stdin_fd, false);
+    if (result == 0 && run->in.source.kind == BV_END_NONE) {
         linux_input_close(&run->in); /* end of file at once */
     }
     for (int i = 0; result == 0 && i < 2; i++) {
         run->out[i].number = i + 1;
         run->out[i].capture = wanted[i];
         run->out[i].capture_max = execution->capture_bytes;
-        result = linux_end_open(&run->out[i].target, targets[i], true);
+        result = bv_end_open(&run->out[i].target, targets[i], true);
     }
     if (result < 0) {
         return bv_fail_sys(error, "", result, "attaching the caller's streams");

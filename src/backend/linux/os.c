@@ -21,20 +21,6 @@
 #define P_PIDFD 3
 #endif
 
-int linux_fd_high(int fd)
-{
-    if (fd < 0) {
-        return -errno;
-    }
-    if (fd > STDERR_FILENO) {
-        return fd;
-    }
-    const int high = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-    const int error = errno;
-    (void)close(fd);
-    return high >= 0 ? high : -error;
-}
-
 void linux_fd_close(int *fd)
 {
     if (*fd >= 0) {
@@ -46,8 +32,8 @@ void linux_fd_close(int *fd)
 /* Moves both of a fresh pair up; on failure neither is left open. */
 static int raise_pair(int fds[2], int a, int b)
 {
-    fds[0] = linux_fd_high(a);
-    fds[1] = linux_fd_high(b);
+    fds[0] = bv_fd_above_stdio(a);
+    fds[1] = bv_fd_above_stdio(b);
     if (fds[0] >= 0 && fds[1] >= 0) {
         return 0;
     }
@@ -97,7 +83,7 @@ int linux_memory_file(const char *name, bool exec)
             EINVAL) { /* before 6.3 neither flag exists and every memory file may be executed */
         fd = memfd_create(name, base);
     }
-    return linux_fd_high(fd);
+    return bv_fd_above_stdio(fd);
 }
 
 int linux_seal(int fd)

@@ -1,13 +1,12 @@
 /* backend/linux/os.h - the few system calls that launch and observation share: -errno out, close-on-exec, never 0, 1 or 2. */
 #pragma once
 
+#include "sys/end.h" /* bv_fd_above_stdio() */
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-/* Takes the result of a call that makes a descriptor: moves it to 3 or above when the host has 0-2 closed, gives -errno when
- * the call failed. */
-int linux_fd_high(int fd);
 /* Closes *fd when it is one and sets it to -EBADF. */
 void linux_fd_close(int *fd);
 /* A pipe whose end number `nonblocking` (0 or 1) has O_NONBLOCK. 0 or -errno. */

@@ -100,7 +100,7 @@ static int find_or_make(struct linux_leaf *leaf, enum linux_cgroup use)
     };
     for (size_t i = 0; i < BV_COUNT(made); i++) {
         if (made[i].fd >= 0 && strcmp(leaf->own.at[made[i].use].dir, dir) == 0) {
-            return linux_fd_high(fcntl(made[i].fd, F_DUPFD_CLOEXEC, 3));
+            return bv_fd_above_stdio(fcntl(made[i].fd, F_DUPFD_CLOEXEC, 3));
         }
     }
     return linux_leaf_below(leaf, dir);

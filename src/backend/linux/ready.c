@@ -127,7 +127,7 @@ enum bv_status linux_ready_make(struct linux_context *context, bool new_net, con
     int result = linux_socket_pair(pair);
     ready->control_fd = pair[0];
     if (result == 0) {
-        ready->mounts_fd = linux_fd_high(open("/proc/thread-self/mountinfo", O_RDONLY | O_CLOEXEC));
+        ready->mounts_fd = bv_fd_above_stdio(open("/proc/thread-self/mountinfo", O_RDONLY | O_CLOEXEC));
         result = ready->mounts_fd < 0 ? ready->mounts_fd : 0;
     }
     if (result == 0) {

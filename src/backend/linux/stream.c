@@ -3,23 +3,14 @@
  * An output stream is read into one bounded buffer while its bytes are captured; past the capture's cap they are moved by
  * splice() from the workload's pipe to the target, or to /dev/null when there is none, so that ten gigabytes of output cost
  * no memory and hardly a copy. A target that does not take bytes stops the reading of that stream only.
- * SIGPIPE is blocked in the calling thread for the length of a pump and one that we caused is taken back: the host never
- * sees it (the rule of a library that may not install handlers). */
+ * SIGPIPE is kept from the host for the length of a pump. */
 #include "backend/linux/stream.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
-#include <linux/major.h>
-#include <poll.h>
-#include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "backend/linux/os.h"
@@ -30,149 +21,12 @@
 #define TURN_BYTES     (8u << 20) /* moved before other streams and timers get their turn */
 #define SPLICE_BYTES   (1u << 20)
 #define PIPE_BYTES     (1 << 20) /* what a busy pipe is grown to; an ordinary user's default maximum */
-#define TERMINAL_BYTES 256u      /* n_tty says writable while fewer than 256 bytes wait */
-
-struct pipe_guard {
-    sigset_t old;
-    bool was_pending, broke;
-};
-
-static void guard_enter(struct pipe_guard *guard)
-{
-    sigset_t set, pending;
-    sigemptyset(&set);
-    sigaddset(&set, SIGPIPE);
-    guard->broke = false;
-    (void)pthread_sigmask(SIG_BLOCK, &set, &guard->old);
-    guard->was_pending = sigpending(&pending) == 0 && sigismember(&pending, SIGPIPE) == 1;
-}
-
-static void guard_leave(struct pipe_guard *guard)
-{
-    if (guard->broke && !guard->was_pending) {
-        static const struct timespec now = { 0, 0 };
-        sigset_t set;
-        sigemptyset(&set);
-        sigaddset(&set, SIGPIPE);
-        while (sigtimedwait(&set, NULL, &now) < 0 && errno == EINTR) {
-        }
-    }
-    (void)pthread_sigmask(SIG_SETMASK, &guard->old, NULL);
-}
-
-/* True for the slave of a pseudo terminal. Opening other character devices anew can have effects (a pty master would give
- * a new terminal), so only these and pipes are. */
-static bool is_pty_slave(const struct stat *st)
-{
-    return S_ISCHR(st->st_mode) && major(st->st_rdev) >= UNIX98_PTY_SLAVE_MAJOR &&
-           major(st->st_rdev) < UNIX98_PTY_SLAVE_MAJOR + UNIX98_PTY_MAJOR_COUNT;
-}
-
-static bool is_null(const struct stat *st)
-{
-    return S_ISCHR(st->st_mode) && st->st_rdev == makedev(MEM_MAJOR, 3);
-}
-
-/* A description of our own on the same pipe or terminal; -EBADF when that is not to be had. */
-static int reopen(int fd, const struct stat *st, bool writing)
-{
-    char path[40];
-    struct stat now;
-    (void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-    const int own = linux_fd_high(
-        open(path, (writing ? O_WRONLY : O_RDONLY) | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
-    if (own < 0) {
-        return -EBADF;
-    }
-    if (fstat(own, &now) != 0 || now.st_dev != st->st_dev || now.st_ino != st->st_ino) {
-        (void)close(own);
-        return -EBADF;
-    }
-    return own;
-}
-
-int linux_end_open(struct linux_end *end, int caller_fd, bool writing)
-{
-    struct stat st;
-    *end = (struct linux_end){ .fd = -EBADF, .kind = LINUX_END_NONE };
-    if (caller_fd < 0) {
-        return 0;
-    }
-    if (fstat(caller_fd, &st) != 0) {
-        return -errno;
-    }
-    const int flags = fcntl(caller_fd, F_GETFL);
-    if (flags < 0) {
-        return -errno;
-    }
-    const bool fifo = S_ISFIFO(st.st_mode);
-    if (fifo || is_pty_slave(&st)) {
-        end->fd = reopen(caller_fd, &st, writing);
-        end->kind = LINUX_END_NONBLOCK;
-    }
-    if (end->fd < 0) {
-        end->fd = fcntl(caller_fd, F_DUPFD_CLOEXEC, 3);
-        end->kind = S_ISSOCK(st.st_mode)                  ? LINUX_END_SOCKET
-                    : S_ISREG(st.st_mode) || is_null(&st) ? LINUX_END_ALWAYS
-                                                          : LINUX_END_POLLED;
-    }
-    if (end->fd < 0) {
-        const int error = errno;
-        *end = (struct linux_end){ .fd = -EBADF, .kind = LINUX_END_NONE };
-        return -error;
-    }
-    end->may_splice = fifo || is_null(&st) || (S_ISREG(st.st_mode) && (flags & O_APPEND) == 0);
-    return 0;
-}
-
-void linux_end_close(struct linux_end *end)
-{
-    linux_fd_close(&end->fd);
-    end->kind = LINUX_END_NONE;
-}
-
-static bool ready(int fd, short events)
-{
-    struct pollfd p = { .fd = fd, .events = events };
-    return poll(&p, 1, 0) == 1;
-}
-
-/* Bytes written, -EAGAIN when there is no room now, or another -errno. */
-static ssize_t end_write(const struct linux_end *end, const uint8_t *bytes, size_t size)
-{
-    ssize_t n;
-    if (end->kind == LINUX_END_POLLED) {
-        if (!ready(end->fd, POLLOUT)) {
-            return -EAGAIN;
-        }
-        const size_t most = end->may_splice ? PIPE_BUF : TERMINAL_BYTES;
-        size = size < most ? size : most;
-    }
-    do {
-        n = end->kind == LINUX_END_SOCKET ? send(end->fd, bytes, size, MSG_DONTWAIT | MSG_NOSIGNAL)
-                                          : write(end->fd, bytes, size);
-    } while (n < 0 && errno == EINTR);
-    return n < 0 ? -errno : n;
-}
-
-static ssize_t end_read(const struct linux_end *end, uint8_t *bytes, size_t size)
-{
-    ssize_t n;
-    if (end->kind == LINUX_END_POLLED && !ready(end->fd, POLLIN)) {
-        return -EAGAIN;
-    }
-    do {
-        n = end->kind == LINUX_END_SOCKET ? recv(end->fd, bytes, size, MSG_DONTWAIT)
-                                          : read(end->fd, bytes, size);
-    } while (n < 0 && errno == EINTR);
-    return n < 0 ? -errno : n;
-}
 
 int linux_open_null(void)
 {
     struct stat st;
-    int fd = linux_fd_high(open("/dev/null", O_WRONLY | O_CLOEXEC | O_NOCTTY));
-    if (fd >= 0 && (fstat(fd, &st) != 0 || !is_null(&st))) {
+    int fd = bv_fd_above_stdio(open("/dev/null", O_WRONLY | O_CLOEXEC | O_NOCTTY));
+    if (fd >= 0 && (fstat(fd, &st) != 0 || !bv_stat_is_null(&st))) {
         linux_fd_close(&fd);
     }
     return fd < 0 ? -EBADF : fd;
@@ -233,7 +87,7 @@ static int read_step(struct linux_stream *stream, struct bv_observation *observa
     account(stream, (size_t)n);
     capture(stream, stream->buffer, (size_t)n, observation);
     stream->at = 0;
-    stream->size = stream->target.kind == LINUX_END_NONE ? 0 : (size_t)n;
+    stream->size = stream->target.kind == BV_END_NONE ? 0 : (size_t)n;
     return 1;
 }
 
@@ -256,10 +110,10 @@ static int splice_step(struct linux_stream *stream, int to)
 
 void linux_stream_give_up(struct linux_stream *stream, int error)
 {
-    if (stream->target.kind != LINUX_END_NONE) {
+    if (stream->target.kind != BV_END_NONE) {
         stream->target_lost = true;
         stream->target_errno = error;
-        stream->target.kind = LINUX_END_NONE;
+        stream->target.kind = BV_END_NONE;
     }
     stream->at = stream->size = 0;
 }
@@ -273,16 +127,16 @@ static void end_stream(struct linux_stream *stream)
 }
 
 /* Writes what is pending. True: nothing is pending any more. */
-static bool flush(struct linux_stream *stream, struct pipe_guard *guard)
+static bool flush(struct linux_stream *stream, bool *broke)
 {
     while (stream->at < stream->size) {
         const ssize_t n =
-            end_write(&stream->target, stream->buffer + stream->at, stream->size - stream->at);
+            bv_end_write(&stream->target, stream->buffer + stream->at, stream->size - stream->at);
         if (n == -EAGAIN) {
             return false;
         }
         if (n < 0) {
-            guard->broke = guard->broke || n == -EPIPE;
+            *broke = *broke || n == -EPIPE;
             linux_stream_give_up(stream, (int)-n);
             return true;
         }
@@ -301,10 +155,10 @@ static bool nobody_reads(const struct linux_stream *stream)
 
 /* One move of bytes; LINUX_NEED_TURN when there may be more to do at once. */
 static enum linux_need step(struct linux_stream *stream, int sink,
-                            struct bv_observation *observation, struct pipe_guard *guard)
+                            struct bv_observation *observation, bool *broke)
 {
     const bool wanted = stream->capture && stream->captured < stream->capture_max;
-    const bool has_target = stream->target.kind != LINUX_END_NONE;
+    const bool has_target = stream->target.kind != BV_END_NONE;
     const int to = wanted       ? -EBADF
                    : has_target ? (stream->target.may_splice ? stream->target.fd : -EBADF)
                                 : sink;
@@ -318,7 +172,7 @@ static enum linux_need step(struct linux_stream *stream, int sink,
          * epoll refuses to watch) is never full: there the bytes came after the splice. */
         if (to >= 0 && has_target && ioctl(stream->pipe_fd, FIONREAD, &waiting) == 0 &&
             waiting > 0) {
-            return stream->target.kind == LINUX_END_ALWAYS ? LINUX_NEED_TURN : LINUX_NEED_TARGET;
+            return stream->target.kind == BV_END_ALWAYS ? LINUX_NEED_TURN : LINUX_NEED_TARGET;
         }
         if (!stream->last) {
             return LINUX_NEED_SOURCE;
@@ -326,7 +180,7 @@ static enum linux_need step(struct linux_stream *stream, int sink,
         moved = 0;
     }
     if (moved < 0 && to >= 0 && has_target) {
-        guard->broke = guard->broke || moved == -EPIPE;
+        *broke = *broke || moved == -EPIPE;
         if (moved == -EINVAL) {
             stream->target.may_splice = false;
         } else {
@@ -345,18 +199,18 @@ static enum linux_need step(struct linux_stream *stream, int sink,
 }
 
 static enum linux_need pump(struct linux_stream *stream, int sink,
-                            struct bv_observation *observation, struct pipe_guard *guard)
+                            struct bv_observation *observation, bool *broke)
 {
     const uint64_t stop = stream->total + TURN_BYTES;
     while (!stream->ended && stream->total < stop) {
-        if (!flush(stream, guard)) {
+        if (!flush(stream, broke)) {
             return LINUX_NEED_TARGET;
         }
         if ((stream->last && stream->last_bytes == 0) || nobody_reads(stream)) {
             end_stream(stream);
             break;
         }
-        const enum linux_need need = step(stream, sink, observation, guard);
+        const enum linux_need need = step(stream, sink, observation, broke);
         if (need != LINUX_NEED_TURN) {
             return need;
         }
@@ -367,13 +221,14 @@ static enum linux_need pump(struct linux_stream *stream, int sink,
 enum linux_need linux_stream_pump(struct linux_stream *stream, int sink,
                                   struct bv_observation *observation)
 {
-    struct pipe_guard guard;
+    struct bv_pipe_guard guard;
+    bool broke = false;
     if (stream->ended || stream->pipe_fd < 0) {
         return LINUX_NEED_NOTHING;
     }
-    guard_enter(&guard);
-    const enum linux_need need = pump(stream, sink, observation, &guard);
-    guard_leave(&guard);
+    bv_pipe_guard_enter(&guard);
+    const enum linux_need need = pump(stream, sink, observation, &broke);
+    bv_pipe_guard_leave(&guard, broke);
     return need;
 }
 
@@ -395,7 +250,7 @@ void linux_stream_close(struct linux_stream *stream)
 {
     end_stream(stream);
     linux_fd_close(&stream->pipe_fd);
-    linux_end_close(&stream->target);
+    bv_end_close(&stream->target);
 }
 
 static void end_input(struct linux_input *input)
@@ -409,7 +264,7 @@ static void end_input(struct linux_input *input)
 /* Fills the empty buffer. False with *ret_need set when the pump must stop. */
 static bool refill(struct linux_input *input, enum linux_need *ret_need)
 {
-    const ssize_t n = end_read(&input->source, input->buffer, BUFFER_BYTES);
+    const ssize_t n = bv_end_read(&input->source, input->buffer, BUFFER_BYTES);
     if (n == -EAGAIN) {
         *ret_need = LINUX_NEED_SOURCE;
         return false;
@@ -425,7 +280,7 @@ static bool refill(struct linux_input *input, enum linux_need *ret_need)
     return true;
 }
 
-static enum linux_need input_pump(struct linux_input *input, struct pipe_guard *guard)
+static enum linux_need input_pump(struct linux_input *input, bool *broke)
 {
     enum linux_need need = LINUX_NEED_NOTHING;
     const uint64_t stop = input->total + TURN_BYTES;
@@ -441,7 +296,7 @@ static enum linux_need input_pump(struct linux_input *input, struct pipe_guard *
             return LINUX_NEED_TARGET;
         }
         if (n < 0) {
-            guard->broke = errno == EPIPE;
+            *broke = errno == EPIPE;
             end_input(input); /* the workload closed its stdin */
             return LINUX_NEED_NOTHING;
         }
@@ -453,7 +308,8 @@ static enum linux_need input_pump(struct linux_input *input, struct pipe_guard *
 
 enum linux_need linux_input_pump(struct linux_input *input)
 {
-    struct pipe_guard guard;
+    struct bv_pipe_guard guard;
+    bool broke = false;
     if (input->ended || input->pipe_fd < 0) {
         return LINUX_NEED_NOTHING;
     }
@@ -464,9 +320,9 @@ enum linux_need linux_input_pump(struct linux_input *input)
             return LINUX_NEED_NOTHING;
         }
     }
-    guard_enter(&guard);
-    const enum linux_need need = input_pump(input, &guard);
-    guard_leave(&guard);
+    bv_pipe_guard_enter(&guard);
+    const enum linux_need need = input_pump(input, &broke);
+    bv_pipe_guard_leave(&guard, broke);
     return need;
 }
 
@@ -474,5 +330,5 @@ void linux_input_close(struct linux_input *input)
 {
     end_input(input);
     linux_fd_close(&input->pipe_fd);
-    linux_end_close(&input->source);
+    bv_end_close(&input->source);
 }

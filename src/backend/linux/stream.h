@@ -1,21 +1,11 @@
 /* backend/linux/stream.h - the bytes between the workload and the caller: stdout and stderr out, stdin in.
  *
- * Nothing here blocks and nothing changes the state of a descriptor that the caller owns: a pipe or terminal of the caller
- * is opened anew so that O_NONBLOCK is set on a description of ours, a socket is used with MSG_DONTWAIT, a regular file is
- * always ready, and whatever is left is written in small pieces after poll() said that there is room. */
+ * Nothing here blocks, and no state of the caller's descriptors is changed: sys/end.h. */
 #pragma once
 
 #include <bvisor/backend.h>
 
-enum linux_end_kind {
-    LINUX_END_NONE,
-    LINUX_END_ALWAYS,   /* regular file, /dev/null: never blocks for long, epoll does not take it */
-    LINUX_END_NONBLOCK, /* a description of our own with O_NONBLOCK */
-    LINUX_END_SOCKET,
-    LINUX_END_POLLED,   /* the caller's description: poll first, then little at a time */
-};
-
-struct linux_end { int fd; enum linux_end_kind kind; bool may_splice; }; /* fd is ours; -EBADF when none */
+#include "sys/end.h"
 
 /* What a pump waits for. */
 enum linux_need {
@@ -29,7 +19,7 @@ struct linux_stream { /* one of the workload's output streams */
     int number;              /* 1 or 2 */
     int pipe_fd;             /* our reading end, O_NONBLOCK */
     bool ended;              /* nothing more comes; both descriptors stay open until linux_stream_close() */
-    struct linux_end target;
+    struct bv_end target;
     bool target_lost;        /* the target failed or was given up */
     int target_errno;
     bool capture;
@@ -42,7 +32,7 @@ struct linux_stream { /* one of the workload's output streams */
 };
 
 struct linux_input { /* the workload's stdin */
-    struct linux_end source;
+    struct bv_end source;
     int pipe_fd;             /* our writing end, O_NONBLOCK */
     uint8_t *buffer;
     size_t at, size;
@@ -50,10 +40,6 @@ struct linux_input { /* the workload's stdin */
     int source_errno;        /* why the source could not be read, 0 at its end */
     uint64_t total;          /* bytes that the workload's pipe took */
 };
-
-/* Takes a private descriptor on what the caller gave; caller_fd < 0 gives LINUX_END_NONE. 0 or -errno. */
-int linux_end_open(struct linux_end *end, int caller_fd, bool writing);
-void linux_end_close(struct linux_end *end);
 
 /* Moves bytes until something must be waited for. sink is a write descriptor of /dev/null, or -EBADF. */
 enum linux_need linux_stream_pump(struct linux_stream *stream, int sink, struct bv_observation *observation);
