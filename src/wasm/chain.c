@@ -1,0 +1,110 @@
+/* wasm/chain.c - a finished function's operations take from an accumulator what the one before left there.
+ *
+ * An operation reads a slot that the one before it wrote: the value is still in a register, and the interpreter has a form of the
+ * operation that takes it from there. Only the operation's number changes, so jumps and marks stay what they are. Nothing is taken
+ * across a label, for whoever jumps there has run something else before. */
+#include "wasm/compiler.h"
+
+#include "base/check.h"
+
+/* Which field's slot is replaced; the float accumulator's come second. D is the slot in the second unit. */
+enum field { IA, IB, IC, ID, FA, FB, FC, FD, FIELDS };
+
+static const uint16_t forms[BV_WASM_CODES][FIELDS] = {
+    /* 0, which is EXIT: there is none */
+#define BV_CODE(name, units, writes)
+#define BV_PAIR(first, second)
+#define BV_FROM(name, field, units, writes)                                                        \
+    [BV_WASM_CODE_##name][field] = BV_WASM_CODE_##name##_##field,
+#include "wasm/code.def"
+#undef BV_CODE
+};
+
+/* A load of 64 bits leaves an integer; the form that leaves a float instead, or 0. */
+static uint16_t as_float(uint16_t code)
+{
+    switch (code) {
+    case BV_WASM_CODE_LOAD64_R: return BV_WASM_CODE_LOADF64_R;
+    case BV_WASM_CODE_LOAD64_RR: return BV_WASM_CODE_LOADF64_RR;
+    case BV_WASM_CODE_LOAD64_RS: return BV_WASM_CODE_LOADF64_RS;
+    case BV_WASM_CODE_LOAD64_K: return BV_WASM_CODE_LOADF64_K;
+    case BV_WASM_CODE_LOAD64_Z: return BV_WASM_CODE_LOADF64_Z;
+    case BV_WASM_CODE_LOAD64_R_IB: return BV_WASM_CODE_LOADF64_R_IB;
+    case BV_WASM_CODE_LOAD64_RR_IB: return BV_WASM_CODE_LOADF64_RR_IB;
+    case BV_WASM_CODE_LOAD64_RR_IC: return BV_WASM_CODE_LOADF64_RR_IC;
+    case BV_WASM_CODE_LOAD64_RS_IC: return BV_WASM_CODE_LOADF64_RS_IC;
+    default: return 0;
+    }
+}
+
+/* The form of the operation that takes the slot from the accumulator of this field's kind, or 0. */
+static uint16_t find_form(const union bv_wasm_unit *unit, uint32_t slot, enum field first)
+{
+    const uint16_t *form = forms[unit->op];
+    uint16_t found = form[first + IB] && unit->b == slot ? form[first + IB] : 0;
+    found = !found && form[first + IC] && unit->c == slot ? form[first + IC] : found;
+    found = !found && form[first + IA] && unit->a == slot ? form[first + IA] : found;
+    return !found && form[first + ID] && unit[1].low == slot ? form[first + ID] : found;
+}
+
+static void take(union bv_wasm_unit *before, union bv_wasm_unit *unit)
+{
+    uint32_t leaves = bv_wasm_code_info[before->op].writes;
+    if (leaves < BV_WASM_LEAVES_INT) {
+        return;
+    }
+    uint16_t form = find_form(unit, before->a, leaves == BV_WASM_LEAVES_FLOAT ? FA : IA);
+    if (!form && as_float(before->op)) {
+        form = find_form(unit, before->a, FA);
+        before->op = form ? as_float(before->op) : before->op;
+    }
+    unit->op = form ? form : unit->op;
+}
+
+/* The operation that does both, or 0. */
+static uint16_t find_pair(uint32_t first, uint32_t second)
+{
+    switch (first << 16 | second) {
+#define BV_CODE(name, units, writes)
+#define BV_FROM(name, field, units, writes)
+#define BV_PAIR(one, other)                                                                        \
+    case (uint32_t)BV_WASM_CODE_##one << 16 | BV_WASM_CODE_##other:                                \
+        return BV_WASM_CODE_##one##__##other;
+#include "wasm/code.def"
+#undef BV_CODE
+    default: return 0;
+    }
+}
+
+static bool pair_up(union bv_wasm_unit *first, const union bv_wasm_unit *second)
+{
+    uint16_t pair = first && second ? find_pair(first->op, second->op) : 0;
+    if (pair) {
+        first->op = pair;
+    }
+    return pair != 0;
+}
+
+/* An operation's form is known once the next was looked at, for that may ask a load for a float; so pairs are made one step behind. */
+void bv_wasm_chain(struct bv_wasm_compiler *c, uint32_t entry)
+{
+    union bv_wasm_unit *code = c->module->code, *before = NULL, *first = NULL;
+    for (uint32_t at = entry, label = 0; at < c->module->code_units;) {
+        union bv_wasm_unit *unit = &code[at];
+        if (label < c->label_count && c->labels[label] == at) {
+            (void)pair_up(first, before);
+            before = first = NULL;
+            label++;
+        }
+        at += bv_wasm_code_info[unit->op].units;
+        if (unit->op == BV_WASM_CODE_BR_TABLE) {
+            at += unit[1].low + 1; /* its entries are no operations */
+        }
+        if (before) {
+            take(before, unit);
+        }
+        first = pair_up(first, before) ? NULL : before;
+        before = unit;
+    }
+    (void)pair_up(first, before);
+}
