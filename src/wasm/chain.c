@@ -13,7 +13,10 @@ enum field { IA, IB, IC, ID, FA, FB, FC, FD, FIELDS };
 static const uint16_t forms[BV_WASM_CODES][FIELDS] = {
     /* 0, which is EXIT: there is none */
 #define BV_CODE(name, units, writes)
-#define BV_PAIR(first, second)
+#define BV_RUN2(p, q)
+#define BV_RUN3(p, q, r)
+#define BV_RUN4(p, q, r, s)
+#define BV_RUN5(p, q, r, s, t)
 #define BV_FROM(name, field, units, writes)                                                        \
     [BV_WASM_CODE_##name][field] = BV_WASM_CODE_##name##_##field,
 #include "wasm/code.def"
@@ -61,38 +64,46 @@ static void take(union bv_wasm_unit *before, union bv_wasm_unit *unit)
     unit->op = form ? form : unit->op;
 }
 
-/* The operation that does both, or 0. */
-static uint16_t find_pair(uint32_t first, uint32_t second)
+#define LONGER(run, next, longer)                                                                  \
+    case (uint32_t)BV_WASM_CODE_##run << 16 | BV_WASM_CODE_##next: return BV_WASM_CODE_##longer;
+
+/* The run of both, or 0. */
+static uint16_t find_run(uint32_t run, uint32_t next)
 {
-    switch (first << 16 | second) {
+    switch (run << 16 | next) {
 #define BV_CODE(name, units, writes)
 #define BV_FROM(name, field, units, writes)
-#define BV_PAIR(one, other)                                                                        \
-    case (uint32_t)BV_WASM_CODE_##one << 16 | BV_WASM_CODE_##other:                                \
-        return BV_WASM_CODE_##one##__##other;
+#define BV_RUN2(p, q)          LONGER(p, q, p##__##q)
+#define BV_RUN3(p, q, r)       LONGER(p##__##q, r, p##__##q##__##r)
+#define BV_RUN4(p, q, r, s)    LONGER(p##__##q##__##r, s, p##__##q##__##r##__##s)
+#define BV_RUN5(p, q, r, s, t) LONGER(p##__##q##__##r##__##s, t, p##__##q##__##r##__##s##__##t)
 #include "wasm/code.def"
 #undef BV_CODE
     default: return 0;
     }
 }
 
-static bool pair_up(union bv_wasm_unit *first, const union bv_wasm_unit *second)
+/* The operation behind a run, or behind a first one, becomes part of it or the first of the next. */
+static union bv_wasm_unit *run_on(union bv_wasm_unit *first, union bv_wasm_unit *next)
 {
-    uint16_t pair = first && second ? find_pair(first->op, second->op) : 0;
-    if (pair) {
-        first->op = pair;
+    uint16_t run = first ? find_run(first->op, next->op) : 0;
+    if (!run) {
+        return next;
     }
-    return pair != 0;
+    first->op = run;
+    return first;
 }
 
-/* An operation's form is known once the next was looked at, for that may ask a load for a float; so pairs are made one step behind. */
+/* An operation's form is known once the next was looked at, for that may ask a load for a float; so runs are made one step behind. */
 void bv_wasm_chain(struct bv_wasm_compiler *c, uint32_t entry)
 {
     union bv_wasm_unit *code = c->module->code, *before = NULL, *first = NULL;
     for (uint32_t at = entry, label = 0; at < c->module->code_units;) {
         union bv_wasm_unit *unit = &code[at];
         if (label < c->label_count && c->labels[label] == at) {
-            (void)pair_up(first, before);
+            if (before) {
+                (void)run_on(first, before);
+            }
             before = first = NULL;
             label++;
         }
@@ -102,9 +113,11 @@ void bv_wasm_chain(struct bv_wasm_compiler *c, uint32_t entry)
         }
         if (before) {
             take(before, unit);
+            first = run_on(first, before);
         }
-        first = pair_up(first, before) ? NULL : before;
         before = unit;
     }
-    (void)pair_up(first, before);
+    if (before) {
+        (void)run_on(first, before);
+    }
 }

@@ -277,96 +277,114 @@
         NEXT(2);                                                                                                               \
     }
 
-/* ---- pairs: the first operation's work, then the second's, with pc at the one that works; a transfer of control does its own ---- */
+/* ---- runs: what each operation does, one after the other, with pc at the one that works. A branch that is not taken goes on; what
+ * always leaves goes to the operation itself. ---- */
 #define DO_LOAD(T, G, address)       T v; AT(address, memory_size, T) memcpy(&v, memory + at, sizeof(v)); PUT_##G(A, v)
 #define DO_STORE(T, address, value)  AT(address, memory_size, T) const T v = (T)(value); memcpy(memory + at, &v, sizeof(v))
-#define DO_I32_ADD_RR         PUT_u32(A, B.u32 + C.u32)
-#define DO_I32_ADD_RI         PUT_u32(A, B.u32 + (uint32_t)pc[1].imm)
-#define DO_I32_ADD_PAIR       A.u32 = B.u32 + pc[1].low; C.u32 += pc[1].high
-#define DO_I32_XOR_RR         PUT_u32(A, B.u32 ^ C.u32)
-#define DO_I32_ROTL_RI        PUT_u32(A, bv_wasm_rotl32(B.u32, (uint32_t)pc[1].imm))
-#define DO_I32_SHR_U_RI       PUT_u32(A, B.u32 >> (pc[1].imm & 31))
-#define DO_LOAD32_K           DO_LOAD(uint32_t, u32, ADDRESS_K(B.u32))
-#define DO_RETURN1            goto code_RETURN1
-#define DO_ADD_BR_I32_NE_RI   goto code_ADD_BR_I32_NE_RI
-#define DO_F64_CONVERT_I32_S  PUT_f64(A, (double)B.i32)
-#define DO_LOAD64_R           DO_LOAD(uint64_t, u64, (uint64_t)B.u32 + pc->c)
-#define DO_LOADF64_R          DO_LOAD(double, f64, (uint64_t)B.u32 + pc->c)
-#define DO_I32_AND_RR         PUT_u32(A, B.u32 & C.u32)
-#define DO_I32_OR_RR          PUT_u32(A, B.u32 | C.u32)
-#define DO_COPY               PUT_u64(A, B.u64)
-#define DO_LOAD32_R           DO_LOAD(uint32_t, u32, (uint64_t)B.u32 + pc->c)
-#define DO_LOAD32_RS          DO_LOAD(uint32_t, u32, ADDRESS_RS(B.u32, C.u32))
-#define DO_LOADF64_K          DO_LOAD(double, f64, ADDRESS_K(B.u32))
-#define DO_LOAD8_U_R          DO_LOAD(uint8_t, u64, (uint64_t)B.u32 + pc->c)
-#define DO_F64_MUL_RR         PUT_f64(A, bv_wasm_canonical_f64(B.f64 * C.f64))
-#define DO_F64_MUL_SUB        PUT_f64(A, bv_wasm_canonical_f64(B.f64 * C.f64 - fp[pc[1].low].f64))
-#define DO_I32_ADD_SHL        PUT_u32(A, B.u32 + (C.u32 << pc[1].low))
-#define DO_I32_MUL_RR         PUT_u32(A, B.u32 * C.u32)
-#define DO_BR                 goto code_BR
-#define DO_BR_NZ              goto code_BR_NZ
-#define DO_BR_I32_GT_U_RI     goto code_BR_I32_GT_U_RI
-#define DO_BR_I32_NE_RR       goto code_BR_I32_NE_RR
-#define DO_CALL               goto code_CALL
-#define DO_I32_ADD_RI_IB      PUT_u32(A, LEFT_u32 + (uint32_t)pc[1].imm)
-#define DO_BR_I32_NE_RI       goto code_BR_I32_NE_RI
-#define DO_LOAD32_R_IB        DO_LOAD(uint32_t, u32, (uint64_t)LEFT_u32 + pc->c)
-#define DO_I32_XOR_RI_IB      PUT_u32(A, LEFT_u32 ^ (uint32_t)pc[1].imm)
-#define DO_BR_AND_Z_RI        goto code_BR_AND_Z_RI
-#define DO_BR_AND_NZ_RI       goto code_BR_AND_NZ_RI
-#define DO_I32_AND_RI         PUT_u32(A, B.u32 & (uint32_t)pc[1].imm)
-#define DO_I32_SHL_RI_IB      PUT_u32(A, LEFT_u32 << (pc[1].imm & 31))
-#define DO_I32_AND_RI_IB      PUT_u32(A, LEFT_u32 & (uint32_t)pc[1].imm)
-#define DO_I32_OR_RI_IB       PUT_u32(A, LEFT_u32 | (uint32_t)pc[1].imm)
-#define DO_BR_I32_LT_S_RR_IA  goto code_BR_I32_LT_S_RR_IA
-#define DO_F64_SUB_RR         PUT_f64(A, bv_wasm_canonical_f64(B.f64 - C.f64))
-#define DO_BR_I32_GT_S_RR     goto code_BR_I32_GT_S_RR
-#define DO_COPY_FB            A.f64 = real
-#define DO_CONST              PUT_u64(A, pc[1].imm)
-#define DO_BR_I32_LT_U_RI     goto code_BR_I32_LT_U_RI
-#define DO_I32_ADD_SHL_IC     PUT_u32(A, B.u32 + (LEFT_u32 << pc[1].low))
-#define DO_STORE32_R_IB       DO_STORE(uint32_t, (uint64_t)A.u32 + pc->c, whole)
-#define DO_STORE32_K_IB       DO_STORE(uint32_t, ADDRESS_K(A.u32), whole)
-#define DO_BR_TABLE_IA        goto code_BR_TABLE_IA
-#define DO_BR_I32_LT_S_RR_IB  goto code_BR_I32_LT_S_RR_IB
-#define DO_BR_I32_GE_S_RR_IA  goto code_BR_I32_GE_S_RR_IA
-#define DO_BR_I32_GE_S_RR_IB  goto code_BR_I32_GE_S_RR_IB
-#define DO_BR_I32_GT_S_RR_IA  goto code_BR_I32_GT_S_RR_IA
-#define DO_BR_I32_GT_S_RR_IB  goto code_BR_I32_GT_S_RR_IB
-#define DO_I32_LT_S_RR        PUT_u32(A, B.i32 < C.i32)
-#define DO_BR_I32_NE_RR_IB    goto code_BR_I32_NE_RR_IB
-#define DO_BR_I32_EQ_RR_IB    goto code_BR_I32_EQ_RR_IB
-#define DO_BR_I32_NE_RI_IA    goto code_BR_I32_NE_RI_IA
-#define DO_BR_I32_EQ_RI_IA    goto code_BR_I32_EQ_RI_IA
-#define DO_BR_NZ_IA           goto code_BR_NZ_IA
-#define DO_BR_Z_IA            goto code_BR_Z_IA
-#define DO_STORE32_R          DO_STORE(uint32_t, (uint64_t)A.u32 + pc->c, B.u64)
-#define DO_STORE32_K          DO_STORE(uint32_t, ADDRESS_K(A.u32), B.u64)
-#define DO_STORE64_R_FB       DO_STORE(double, (uint64_t)A.u32 + pc->c, real)
-#define DO_F64_ADD_RR_FC      PUT_f64(A, bv_wasm_canonical_f64(B.f64 + real))
-#define DO_F64_SUB_RR_FC      PUT_f64(A, bv_wasm_canonical_f64(B.f64 - real))
-#define DO_F64_MUL_RR_FC      PUT_f64(A, bv_wasm_canonical_f64(B.f64 * real))
-#define DO_F64_MUL_RR_FB      PUT_f64(A, bv_wasm_canonical_f64(real * C.f64))
-#define DO_F64_MUL_ADD_FC     PUT_f64(A, bv_wasm_canonical_f64(fp[pc[1].low].f64 + B.f64 * real))
-#define DO_F64_MUL_ADD_FB     PUT_f64(A, bv_wasm_canonical_f64(fp[pc[1].low].f64 + real * C.f64))
-#define DO_F64_MUL_ADD_FD     PUT_f64(A, bv_wasm_canonical_f64(real + B.f64 * C.f64))
-#define DO_LOADF64_RR         DO_LOAD(double, f64, ADDRESS_RR(B.u32, C.u32))
-#define DO_LOADF64_Z          DO_LOAD(double, f64, ADDRESS_Z(B.u32))
-#define DO_F64_ADD_RR         PUT_f64(A, bv_wasm_canonical_f64(B.f64 + C.f64))
-#define DO_STORE64_Z_FB       DO_STORE(double, ADDRESS_Z(A.u32), real)
-#define DO_BR_F64_LE_RI_FA    goto code_BR_F64_LE_RI_FA
-#define DO_BR_F64_NLT_RI_FA   goto code_BR_F64_NLT_RI_FA
-#define DO_F64_ADD_RI_FB      PUT_f64(A, bv_wasm_canonical_f64(real + AS_F64(pc[1].imm)))
-#define DO_F64_SUB_MUL        PUT_f64(A, bv_wasm_canonical_f64(fp[pc[1].low].f64 - B.f64 * C.f64))
-#define DO_F64_SUB_MUL_FB     PUT_f64(A, bv_wasm_canonical_f64(fp[pc[1].low].f64 - real * C.f64))
-#define DO_F64_SUB_MUL_FC     PUT_f64(A, bv_wasm_canonical_f64(fp[pc[1].low].f64 - B.f64 * real))
-#define DO_F64_SUB_MUL_FD     PUT_f64(A, bv_wasm_canonical_f64(real - B.f64 * C.f64))
-#define DO_F64_MUL_ADD        PUT_f64(A, bv_wasm_canonical_f64(fp[pc[1].low].f64 + B.f64 * C.f64))
-#define DO_F64_MUL_RI         PUT_f64(A, bv_wasm_canonical_f64(B.f64 * AS_F64(pc[1].imm)))
-#define DO_F64_DIV_IR_FB      PUT_f64(A, bv_wasm_canonical_f64(AS_F64(pc[1].imm) / real))
-#define DO_LOAD64_K           DO_LOAD(uint64_t, u64, ADDRESS_K(B.u32))
-#define DO_STORE64_K_IB       DO_STORE(uint64_t, ADDRESS_K(A.u32), whole)
-#define PAIR(first, second) code_##first##__##second : { DO_##first; } pc += UNITS_##first; { DO_##second; } NEXT(UNITS_##second);
+#define BRANCH(e)                    if (e) { JUMP; }
+#define DO_I32_ADD_RR           PUT_u32(A, B.u32 + C.u32)
+#define DO_I32_ADD_RI           PUT_u32(A, B.u32 + (uint32_t)pc[1].imm)
+#define DO_I32_ADD_PAIR         A.u32 = B.u32 + pc[1].low; C.u32 += pc[1].high
+#define DO_I32_XOR_RR           PUT_u32(A, B.u32 ^ C.u32)
+#define DO_I32_ROTL_RI          PUT_u32(A, bv_wasm_rotl32(B.u32, (uint32_t)pc[1].imm))
+#define DO_I32_SHR_U_RI         PUT_u32(A, B.u32 >> (pc[1].imm & 31))
+#define DO_LOAD32_K             DO_LOAD(uint32_t, u32, ADDRESS_K(B.u32))
+#define DO_RETURN1              goto code_RETURN1
+#define DO_ADD_BR_I32_NE_RI     const uint32_t sum = fp[pc[2].high].u32 + pc[2].low; A.u32 = sum; BRANCH(sum != pc->w)
+#define DO_F64_CONVERT_I32_S    PUT_f64(A, (double)B.i32)
+#define DO_LOAD64_R             DO_LOAD(uint64_t, u64, (uint64_t)B.u32 + pc->c)
+#define DO_LOADF64_R            DO_LOAD(double, f64, (uint64_t)B.u32 + pc->c)
+#define DO_I32_AND_RR           PUT_u32(A, B.u32 & C.u32)
+#define DO_I32_OR_RR            PUT_u32(A, B.u32 | C.u32)
+#define DO_COPY                 PUT_u64(A, B.u64)
+#define DO_LOAD32_R             DO_LOAD(uint32_t, u32, (uint64_t)B.u32 + pc->c)
+#define DO_LOAD32_RS            DO_LOAD(uint32_t, u32, ADDRESS_RS(B.u32, C.u32))
+#define DO_LOADF64_K            DO_LOAD(double, f64, ADDRESS_K(B.u32))
+#define DO_LOAD8_U_R            DO_LOAD(uint8_t, u64, (uint64_t)B.u32 + pc->c)
+#define DO_F64_MUL_RR           PUT_f64(A, bv_wasm_canonical_f64(B.f64 * C.f64))
+#define DO_F64_MUL_SUB          PUT_f64(A, bv_wasm_canonical_f64(B.f64 * C.f64 - fp[pc[1].low].f64))
+#define DO_I32_ADD_SHL          PUT_u32(A, B.u32 + (C.u32 << pc[1].low))
+#define DO_I32_MUL_RR           PUT_u32(A, B.u32 * C.u32)
+#define DO_BR                   goto code_BR
+#define DO_BR_NZ                BRANCH(A.u32)
+#define DO_BR_I32_GT_U_RI       BRANCH(A.u32 > pc->w)
+#define DO_BR_I32_NE_RR         BRANCH(A.u32 != B.u32)
+#define DO_CALL                 goto code_CALL
+#define DO_I32_ADD_RI_IB        PUT_u32(A, LEFT_u32 + (uint32_t)pc[1].imm)
+#define DO_BR_I32_NE_RI         BRANCH(A.u32 != pc->w)
+#define DO_LOAD32_R_IB          DO_LOAD(uint32_t, u32, (uint64_t)LEFT_u32 + pc->c)
+#define DO_I32_XOR_RI_IB        PUT_u32(A, LEFT_u32 ^ (uint32_t)pc[1].imm)
+#define DO_BR_AND_Z_RI          BRANCH(!(A.u32 & pc->w))
+#define DO_BR_AND_NZ_RI         BRANCH(A.u32 & pc->w)
+#define DO_I32_AND_RI           PUT_u32(A, B.u32 & (uint32_t)pc[1].imm)
+#define DO_I32_SHL_RI_IB        PUT_u32(A, LEFT_u32 << (pc[1].imm & 31))
+#define DO_I32_AND_RI_IB        PUT_u32(A, LEFT_u32 & (uint32_t)pc[1].imm)
+#define DO_I32_OR_RI_IB         PUT_u32(A, LEFT_u32 | (uint32_t)pc[1].imm)
+#define DO_BR_I32_LT_S_RR_IA    BRANCH(LEFT_i32 < B.i32)
+#define DO_F64_SUB_RR           PUT_f64(A, bv_wasm_canonical_f64(B.f64 - C.f64))
+#define DO_BR_I32_GT_S_RR       BRANCH(A.i32 > B.i32)
+#define DO_COPY_FB              A.f64 = real
+#define DO_CONST                PUT_u64(A, pc[1].imm)
+#define DO_BR_I32_LT_U_RI       BRANCH(A.u32 < pc->w)
+#define DO_I32_ADD_SHL_IC       PUT_u32(A, B.u32 + (LEFT_u32 << pc[1].low))
+#define DO_STORE32_R_IB         DO_STORE(uint32_t, (uint64_t)A.u32 + pc->c, whole)
+#define DO_STORE32_K_IB         DO_STORE(uint32_t, ADDRESS_K(A.u32), whole)
+#define DO_BR_TABLE_IA          goto code_BR_TABLE_IA
+#define DO_BR_I32_LT_S_RR_IB    BRANCH(A.i32 < LEFT_i32)
+#define DO_BR_I32_GE_S_RR_IA    BRANCH(LEFT_i32 >= B.i32)
+#define DO_BR_I32_GE_S_RR_IB    BRANCH(A.i32 >= LEFT_i32)
+#define DO_BR_I32_GT_S_RR_IA    BRANCH(LEFT_i32 > B.i32)
+#define DO_BR_I32_GT_S_RR_IB    BRANCH(A.i32 > LEFT_i32)
+#define DO_I32_LT_S_RR          PUT_u32(A, B.i32 < C.i32)
+#define DO_BR_I32_NE_RR_IB      BRANCH(A.u32 != LEFT_u32)
+#define DO_BR_I32_EQ_RR_IB      BRANCH(A.u32 == LEFT_u32)
+#define DO_BR_I32_NE_RI_IA      BRANCH(LEFT_u32 != pc->w)
+#define DO_BR_I32_EQ_RI_IA      BRANCH(LEFT_u32 == pc->w)
+#define DO_BR_NZ_IA             BRANCH(LEFT_u32)
+#define DO_BR_Z_IA              BRANCH(!(LEFT_u32))
+#define DO_STORE32_R            DO_STORE(uint32_t, (uint64_t)A.u32 + pc->c, B.u64)
+#define DO_STORE32_K            DO_STORE(uint32_t, ADDRESS_K(A.u32), B.u64)
+#define DO_STORE64_R_FB         DO_STORE(double, (uint64_t)A.u32 + pc->c, real)
+#define DO_F64_ADD_RR_FC        PUT_f64(A, bv_wasm_canonical_f64(B.f64 + real))
+#define DO_F64_SUB_RR_FC        PUT_f64(A, bv_wasm_canonical_f64(B.f64 - real))
+#define DO_F64_MUL_RR_FC        PUT_f64(A, bv_wasm_canonical_f64(B.f64 * real))
+#define DO_F64_MUL_RR_FB        PUT_f64(A, bv_wasm_canonical_f64(real * C.f64))
+#define DO_F64_MUL_ADD_FC       PUT_f64(A, bv_wasm_canonical_f64(fp[pc[1].low].f64 + B.f64 * real))
+#define DO_F64_MUL_ADD_FB       PUT_f64(A, bv_wasm_canonical_f64(fp[pc[1].low].f64 + real * C.f64))
+#define DO_F64_MUL_ADD_FD       PUT_f64(A, bv_wasm_canonical_f64(real + B.f64 * C.f64))
+#define DO_LOADF64_RR           DO_LOAD(double, f64, ADDRESS_RR(B.u32, C.u32))
+#define DO_LOADF64_Z            DO_LOAD(double, f64, ADDRESS_Z(B.u32))
+#define DO_F64_ADD_RR           PUT_f64(A, bv_wasm_canonical_f64(B.f64 + C.f64))
+#define DO_STORE64_Z_FB         DO_STORE(double, ADDRESS_Z(A.u32), real)
+#define DO_BR_F64_LE_RI_FA      BRANCH(real <= AS_F64(pc[2].imm))
+#define DO_BR_F64_NLT_RI_FA     BRANCH(!(real < AS_F64(pc[2].imm)))
+#define DO_F64_ADD_RI_FB        PUT_f64(A, bv_wasm_canonical_f64(real + AS_F64(pc[1].imm)))
+#define DO_F64_SUB_MUL          PUT_f64(A, bv_wasm_canonical_f64(fp[pc[1].low].f64 - B.f64 * C.f64))
+#define DO_F64_SUB_MUL_FB       PUT_f64(A, bv_wasm_canonical_f64(fp[pc[1].low].f64 - real * C.f64))
+#define DO_F64_SUB_MUL_FC       PUT_f64(A, bv_wasm_canonical_f64(fp[pc[1].low].f64 - B.f64 * real))
+#define DO_F64_SUB_MUL_FD       PUT_f64(A, bv_wasm_canonical_f64(real - B.f64 * C.f64))
+#define DO_F64_MUL_ADD          PUT_f64(A, bv_wasm_canonical_f64(fp[pc[1].low].f64 + B.f64 * C.f64))
+#define DO_F64_MUL_RI           PUT_f64(A, bv_wasm_canonical_f64(B.f64 * AS_F64(pc[1].imm)))
+#define DO_F64_DIV_IR_FB        PUT_f64(A, bv_wasm_canonical_f64(AS_F64(pc[1].imm) / real))
+#define DO_LOAD64_K             DO_LOAD(uint64_t, u64, ADDRESS_K(B.u32))
+#define DO_STORE64_K_IB         DO_STORE(uint64_t, ADDRESS_K(A.u32), whole)
+#define DO_BR_TABLE             goto code_BR_TABLE
+#define DO_BR_Z                 BRANCH(!A.u32)
+#define DO_I32_LT_U_RI          PUT_u32(A, B.u32 < (uint32_t)pc[1].imm)
+#define DO_BR_I32_GE_S_RR       BRANCH(A.i32 >= B.i32)
+#define DO_BR_I32_LT_S_RR       BRANCH(A.i32 < B.i32)
+#define DO_ADD_BR_I32_LT_S_RR   const uint32_t sum = fp[pc[2].high].u32 + pc[2].low; A.u32 = sum; BRANCH((int32_t)sum < B.i32)
+#define DO_SELECT_ID            A = *(LEFT_u32 ? &B : &C)
+#define DO_I32_SHL_RI           PUT_u32(A, B.u32 << (pc[1].imm & 31))
+#define DO_I32_OR_RI            PUT_u32(A, B.u32 | (uint32_t)pc[1].imm)
+#define DO_I32_GT_S_RR          PUT_u32(A, B.i32 > C.i32)
+#define DO_ADD_BR_I32_GT_U_RI   const uint32_t sum = fp[pc[2].high].u32 + pc[2].low; A.u32 = sum; BRANCH(sum > pc->w)
+#define STEP_(op)           { DO_##op; } pc += UNITS_##op;
+#define LAST_(op)           { DO_##op; } NEXT(UNITS_##op);
+#define RUN2(p, q)          code_##p##__##q : STEP_(p) LAST_(q)
+#define RUN3(p, q, r)       code_##p##__##q##__##r : STEP_(p) STEP_(q) LAST_(r)
+#define RUN4(p, q, r, s)    code_##p##__##q##__##r##__##s : STEP_(p) STEP_(q) STEP_(r) LAST_(s)
+#define RUN5(p, q, r, s, t) code_##p##__##q##__##r##__##s##__##t : STEP_(p) STEP_(q) STEP_(r) STEP_(s) LAST_(t)
 
 /* Vectors: the function of the table, and its NaNs. */
 #define VECTOR bv_wasm_simd_ops[pc[1].low & 0xffff]
@@ -646,11 +664,11 @@ push_frame:
     frame++;
     fp += pc->w;
 enter:
-    if (UNLIKELY((uint64_t)(store->cells_end - fp) < callee->frame_cells)) {
+    if (UNLIKELY((uint64_t)((const char *)store->cells_end - (char *)fp) < sizeof(*fp) * (uint64_t)callee->frame_cells)) {
         goto grow_cells;
     }
-    for (uint32_t i = 0; i < callee->zero_cells; i++) {
-        fp[callee->param_cells + i].u64 = 0;
+    for (union bv_wasm_cell *local = fp + callee->param_cells, *end = local + callee->zero_cells; local < end; local++) {
+        local->u64 = 0;
     }
     pc = callee->start;
     if (UNLIKELY(left < 0)) {
@@ -888,7 +906,10 @@ call_host:
 
 #define BV_CODE(name, units, writes)
 #define BV_FROM(name, field, units, writes)
-#define BV_PAIR PAIR
+#define BV_RUN2 RUN2
+#define BV_RUN3 RUN3
+#define BV_RUN4 RUN4
+#define BV_RUN5 RUN5
 #include "wasm/code.def"
 #undef BV_CODE
 
