@@ -9,12 +9,12 @@
 
 #include <string.h>
 
-#define FUEL         20000
-#define SLICE        777
+#define FUEL         2000
+#define SLICE        77
 #define MODULE_BYTES ((uint64_t)8 << 20)
 #define BUDGET_BYTES ((uint64_t)4 << 20)
 #define IMPORTS_MAX  64
-#define EXPORTS_MAX  16
+#define EXPORTS_MAX  8
 #define ARGS_MAX     16
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
