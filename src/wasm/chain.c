@@ -11,8 +11,9 @@
 enum field { IA, IB, IC, ID, FA, FB, FC, FD, FIELDS };
 
 static const uint16_t forms[BV_WASM_CODES][FIELDS] = {
-    /* 0, which is EXIT: there is none */
+/* 0, which is EXIT: there is none */
 #define BV_CODE(name, units, writes)
+#define BV_HEAD(run)
 #define BV_RUN2(p, q)
 #define BV_RUN3(p, q, r)
 #define BV_RUN4(p, q, r, s)
@@ -64,6 +65,19 @@ static void take(union bv_wasm_unit *before, union bv_wasm_unit *unit)
     unit->op = form ? form : unit->op;
 }
 
+/* What runs go on from. */
+static const bool heads[BV_WASM_CODES] = {
+#define BV_CODE(name, units, writes)
+#define BV_FROM(name, field, units, writes)
+#define BV_HEAD(run) [BV_WASM_CODE_##run] = true,
+#define BV_RUN2(p, q)
+#define BV_RUN3(p, q, r)
+#define BV_RUN4(p, q, r, s)
+#define BV_RUN5(p, q, r, s, t)
+#include "wasm/code.def"
+#undef BV_CODE
+};
+
 #define LONGER(run, next, longer)                                                                  \
     case (uint32_t)BV_WASM_CODE_##run << 16 | BV_WASM_CODE_##next: return BV_WASM_CODE_##longer;
 
@@ -73,6 +87,7 @@ static uint16_t find_run(uint32_t run, uint32_t next)
     switch (run << 16 | next) {
 #define BV_CODE(name, units, writes)
 #define BV_FROM(name, field, units, writes)
+#define BV_HEAD(run)
 #define BV_RUN2(p, q)          LONGER(p, q, p##__##q)
 #define BV_RUN3(p, q, r)       LONGER(p##__##q, r, p##__##q##__##r)
 #define BV_RUN4(p, q, r, s)    LONGER(p##__##q##__##r, s, p##__##q##__##r##__##s)
@@ -86,7 +101,7 @@ static uint16_t find_run(uint32_t run, uint32_t next)
 /* The operation behind a run, or behind a first one, becomes part of it or the first of the next. */
 static union bv_wasm_unit *run_on(union bv_wasm_unit *first, union bv_wasm_unit *next)
 {
-    uint16_t run = first ? find_run(first->op, next->op) : 0;
+    uint16_t run = first && heads[first->op] ? find_run(first->op, next->op) : 0;
     if (!run) {
         return next;
     }

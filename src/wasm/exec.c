@@ -906,6 +906,7 @@ call_host:
 
 #define BV_CODE(name, units, writes)
 #define BV_FROM(name, field, units, writes)
+#define BV_HEAD(run)
 #define BV_RUN2 RUN2
 #define BV_RUN3 RUN3
 #define BV_RUN4 RUN4
