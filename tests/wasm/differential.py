@@ -6,8 +6,8 @@ COUNT modules for each seed; a seed says which, so that anyone can make the same
 Each module is run by build/wasm-run (which also holds the fast code's fuel against the counting code's) and by node; results, traps,
 calls of imports, and memories at the end must be equal. A difference keeps its module in build/findings/differential and is printed.
 A line for each seed, then one of the sums: `N modules, N exports, N traps, N differences, N not comparable, fuel N`; --log keeps both.
-The fuel is what all exports used, the same by the fast code and by the counting one, or the module is a difference. A module is not comparable where the order of events
-depends on the machine: a stack that was exhausted, or a memory that could not grow.
+The fuel is what all exports used, the same by the fast code and by the counting one, or the module is a difference. A module is not
+comparable where the order of events depends on the machine: a stack that was exhausted, or a memory that could not grow.
 """
 
 import argparse
