@@ -47,14 +47,15 @@ fuzz-ledger:
 bench: all packages-check
 	@python3 bench/run.py
 
-# The engine beside node, and against it: N modules that binaryen makes.
+# The engine beside node, and against it: N modules that binaryen makes for each of the seeds.
 N ?= 1000
+SEED ?= 1
 .PHONY: bench-wasm differential
 bench-wasm: all packages-wasm
 	@python3 bench/wasm.py build
 
 differential: all packages-wasm
-	@python3 tests/wasm/differential.py $(N)
+	@python3 tests/wasm/differential.py --seed $(SEED) $(N)
 
 # The Wasm backend by ground truth, with its figures; and many guests at once under the thread sanitizer.
 .PHONY: guests tsan

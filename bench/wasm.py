@@ -19,7 +19,7 @@ import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 GEOMEAN_LIMIT, WORST_LIMIT = 3.0, 9.0
-COLD_MICROS, WARM_MICROS, TRANSLATE_MBS = 40, 15, 80
+COLD_MICROS, WARM_MICROS, TRANSLATE_MBS, RESIDENT_KIB = 40, 15, 80, 3072
 
 
 def compile_program(source, directory):
@@ -73,15 +73,28 @@ def programs(build, modules, rounds):
         print(f"{name:12}{mine:9.3f}{theirs:9.3f}{whole[-1]:8.2f}{bare[-1]:15.2f}")
     print(f"geomean of the whole process, {len(whole)} programs: {geomean(whole):.2f}; limit {GEOMEAN_LIMIT}: {verdict(geomean(whole) <= GEOMEAN_LIMIT)}")
     print(f"geomean of the whole process without hello: {geomean([ratio for ratio, name in zip(whole, rows) if name != 'hello']):.2f}")
-    print(f"geomean without start: {geomean(bare):.2f}")
+    print(f"geomean without start: {geomean(bare):.2f}; limit {GEOMEAN_LIMIT}: {verdict(geomean(bare) <= GEOMEAN_LIMIT)}")
     print(f"worst of the whole process: {max(whole):.2f}; limit {WORST_LIMIT}: {verdict(max(whole) <= WORST_LIMIT)}")
 
 
+def words_of(build, what, module):
+    return subprocess.run([os.path.join(build, "bench", "wasm_bench"), what, module], check=True, capture_output=True, text=True)
+
+
 def start_up(build, hello):
-    words = subprocess.run([os.path.join(build, "bench", "wasm_bench"), "startup", hello], check=True, capture_output=True, text=True).stdout.split()
-    cold, warm = float(words[1]), float(words[3])
-    print(f"hello in process, CPU: cold {cold:.1f} us, limit {COLD_MICROS}: {verdict(cold <= COLD_MICROS)}; "
-          f"warm {warm:.1f} us, limit {WARM_MICROS}: {verdict(warm <= WARM_MICROS)}")
+    words = words_of(build, "startup", hello).stdout.split()
+    cold, cold_median, warm, warm_median = float(words[1]), float(words[2]), float(words[4]), float(words[5])
+    print(f"hello in process, CPU: cold {cold:.1f} us, median {cold_median:.1f}, limit {COLD_MICROS}: {verdict(cold_median <= COLD_MICROS)}; "
+          f"warm {warm:.1f} us, median {warm_median:.1f}, limit {WARM_MICROS}: {verdict(warm_median <= WARM_MICROS)}")
+
+
+def resident(build, hello):
+    """cat is as small a program as true is, and can say what it needed itself."""
+    ours = int(words_of(build, "run", hello).stderr.split()[2])
+    status = subprocess.run(["cat", "/proc/self/status"], check=True, capture_output=True, text=True).stdout
+    smallest = int(status.split("VmHWM:")[1].split()[0])
+    print(f"hello resident: {ours} KiB, {ours - smallest} above the smallest program's {smallest}, limit {RESIDENT_KIB}: "
+          f"{verdict(ours - smallest <= RESIDENT_KIB)}")
 
 
 def big_module(module, directory):
@@ -97,9 +110,9 @@ def big_module(module, directory):
 
 
 def translation(build, module):
-    words = subprocess.run([os.path.join(build, "bench", "wasm_bench"), "translate", module], check=True, capture_output=True, text=True).stdout.split()
-    rate, size = float(words[1]), os.path.getsize(module)
-    print(f"translation of {size / 1e6:.2f} MB: {rate:.1f} MB/s, limit {TRANSLATE_MBS}: {verdict(rate >= TRANSLATE_MBS)}")
+    words = words_of(build, "translate", module).stdout.split()
+    best, median, size = float(words[1]), float(words[2]), os.path.getsize(module)
+    print(f"translation of {size / 1e6:.2f} MB: {best:.1f} MB/s, median {median:.1f}, limit {TRANSLATE_MBS}: {verdict(median >= TRANSLATE_MBS)}")
 
 
 def main():
@@ -117,6 +130,7 @@ def main():
         programs(arguments.build, modules, arguments.rounds)
         hello = dict(modules)["hello"]
         start_up(arguments.build, hello)
+        resident(arguments.build, hello)
         translation(arguments.build, big_module(hello, directory))
 
 

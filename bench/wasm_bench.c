@@ -4,6 +4,8 @@
  *     wasm_bench startup MODULE               microseconds, cold (compile, instantiate, run, free) and warm (cache, instantiate, run, free)
  *     wasm_bench translate MODULE             megabytes of module a second
  *
+ * The least and the median of many.
+ *
  * Fuel is on, with a limit, as bvisor runs guests; NaNs are canonical. The WASI functions here are for measuring only: output is really
  * written, everything else is what a program without files sees. */
 #include "wasm/wasm.h"
@@ -15,6 +17,7 @@
 #include <unistd.h>
 
 #define MODULE_MAX ((size_t)64 << 20)
+#define ROUNDS_MAX 4000
 #define SLICE      1000000 /* about a millisecond: how often bvisor looks at its deadlines */
 
 static struct {
@@ -212,30 +215,52 @@ static struct bv_wasm_module *compile(const uint8_t *bytes, size_t size,
     return module;
 }
 
-static double measure(const uint8_t *bytes, size_t size, struct bv_wasm_cache *cache, bool run,
-                      unsigned rounds)
+static double once(const uint8_t *bytes, size_t size, struct bv_wasm_cache *cache, bool run)
 {
-    double begin = seconds(CLOCK_PROCESS_CPUTIME_ID); /* nothing here waits, and others may be running */
-    for (unsigned i = 0; i < rounds; i++) {
-        struct bv_wasm_module *module = compile(bytes, size, cache);
-        if (run) {
-            run_module(module);
-        }
-        bv_wasm_module_free(module);
+    double begin =
+        seconds(CLOCK_PROCESS_CPUTIME_ID); /* nothing here waits, and others may be running */
+    struct bv_wasm_module *module = compile(bytes, size, cache);
+    if (run) {
+        run_module(module);
     }
-    return (seconds(CLOCK_PROCESS_CPUTIME_ID) - begin) / rounds;
+    bv_wasm_module_free(module);
+    return seconds(CLOCK_PROCESS_CPUTIME_ID) - begin;
 }
 
-/* The best of several batches: what disturbs only ever adds. */
-static double best(const uint8_t *bytes, size_t size, struct bv_wasm_cache *cache, bool run,
-                   unsigned rounds)
+static int by_size(const void *a, const void *b)
 {
-    double least = measure(bytes, size, cache, run, rounds);
-    for (int batch = 0; batch < 9; batch++) {
-        double took = measure(bytes, size, cache, run, rounds);
-        least = took < least ? took : least;
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* Least and median: what disturbs only ever adds. */
+static struct took {
+    double least, median;
+} measure(const uint8_t *bytes, size_t size, struct bv_wasm_cache *cache, bool run, size_t rounds)
+{
+    static double all[ROUNDS_MAX];
+    for (size_t i = 0; i < rounds; i++) {
+        all[i] = once(bytes, size, cache, run);
     }
-    return least;
+    qsort(all, rounds, sizeof(*all), by_size);
+    return (struct took){ all[0], all[rounds / 2] };
+}
+
+/* The most memory that was resident, in KiB, as the kernel has it for this program alone. */
+static unsigned long resident_kib(void)
+{
+    char line[256];
+    unsigned long most = 0;
+    FILE *status = fopen("/proc/self/status", "r");
+    while (status && fgets(line, sizeof(line), status)) {
+        if (strncmp(line, "VmHWM:", 6) == 0) {
+            most = strtoul(line + 6, NULL, 10);
+        }
+    }
+    if (status) {
+        (void)fclose(status);
+    }
+    return most;
 }
 
 int main(int count, char **arguments)
@@ -257,18 +282,22 @@ int main(int count, char **arguments)
         struct bv_wasm_module *module = compile(bytes, size, NULL);
         run_module(module);
         bv_wasm_module_free(module);
-        (void)fprintf(stderr, "%.6f\n", seconds(CLOCK_PROCESS_CPUTIME_ID) - begin);
+        (void)fprintf(stderr, "%.6f s %lu KiB\n", seconds(CLOCK_PROCESS_CPUTIME_ID) - begin,
+                      resident_kib());
     } else if (strcmp(arguments[1], "startup") == 0) {
         struct bv_wasm_cache *cache = bv_wasm_cache_new(UINT64_C(1) << 30, 16);
         guest.quiet = true;
-        double cold = best(bytes, size, NULL, true, 500),
-               warm = best(bytes, size, cache, true, 500),
-               alone = best(bytes, size, NULL, false, 500);
-        printf("cold %.2f warm %.2f compile %.2f\n", cold * 1e6, warm * 1e6, alone * 1e6);
+        struct took cold = measure(bytes, size, NULL, true, ROUNDS_MAX),
+                    warm = measure(bytes, size, cache, true, ROUNDS_MAX),
+                    alone = measure(bytes, size, NULL, false, ROUNDS_MAX);
+        printf("cold %.2f %.2f warm %.2f %.2f compile %.2f %.2f\n", cold.least * 1e6,
+               cold.median * 1e6, warm.least * 1e6, warm.median * 1e6, alone.least * 1e6,
+               alone.median * 1e6);
         bv_wasm_cache_free(cache);
     } else {
-        double took = best(bytes, size, NULL, false, size > 100000 ? 3 : 100);
-        printf("translate %.1f\n", (double)size / took / 1e6);
+        struct took took = measure(bytes, size, NULL, false, size > 100000 ? 60 : 1000);
+        printf("translate %.1f %.1f\n", (double)size / took.least / 1e6,
+               (double)size / took.median / 1e6);
     }
     free(bytes);
     return 0;

@@ -5,8 +5,8 @@
  * One line per exported function in the module's order, `NAME: RESULTS` or `NAME: trap CLASS`; arguments are zero. Imported functions
  * print their arguments and answer zeros; imported globals are 0, tables and memories as small as they may be. The last lines are the
  * exported numeric globals and a checksum of each exported memory. --skip-v128 leaves out functions that JavaScript cannot call.
- * --check-fuel runs everything again with the counting build of the code and compares the fuel after each call. Classes are coarser
- * than traps: what another engine tells apart differs. Values are types and bits, so the output says the same on every machine. */
+ * --check-fuel runs everything again with the counting build of the code, compares the fuel after each call and says the sum on
+ * stderr. Classes are coarser than traps: what another engine tells apart differs. Values are types and bits, so the output says the same on every machine. */
 #include "wasm/wasm.h"
 
 #include <inttypes.h>
@@ -321,6 +321,7 @@ static bool run_file(const char *path)
                 good = false;
             }
         }
+        (void)fprintf(stderr, "fuel %" PRIu64 "\n", fast.calls ? fast.fuel[fast.calls - 1] : 0);
         (void)fclose(counting.out);
         free(text);
         close_guest(&counting);

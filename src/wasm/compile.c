@@ -422,7 +422,7 @@ static bool compile_once(struct bv_wasm_compiler *c, bool wide)
     c->needs_wide = false;
     c->fuse = !wide && !c->count_each;
     c->height_limit = wide ? (uint32_t)BV_WASM_MAX_FRAME_CELLS : NARROW_CELLS;
-    c->stack_count = c->block_count = c->lazy_from = c->pending = 0;
+    c->stack_count = c->block_count = c->lazy_from = c->pending = c->label_count = 0;
     c->dead = false;
     c->last = c->previous = BV_WASM_NONE;
     return bv_wasm_enter_locals(c) && bv_wasm_open_block(c, 0) && compile_instructions(c);
@@ -451,6 +451,9 @@ static bool compile_function(struct bv_wasm_compiler *c, uint32_t index)
         BV_ASSERT(!c->needs_wide);
     }
     bv_wasm_truncate(c, 0);
+    if (c->fuse && c->reader->status == BV_WASM_OK) {
+        bv_wasm_chain(c, function->entry);
+    }
     function->units = module->code_units - function->entry;
     function->param_cells = c->type->param_cells;
     function->result_cells = c->type->result_cells;

@@ -52,7 +52,9 @@ struct bv_wasm_compiler {
     struct bv_wasm_local *locals;        /* all of them, or none where runs are searched */
     struct bv_wasm_local_run *runs;
     uint32_t *local_uses;                /* entries of the stack that are this local */
+    uint32_t *labels;                    /* units of this function where a jump may land, ascending */
     uint32_t stack_count, stack_capacity, block_count, block_capacity, local_capacity, run_count, run_capacity, uses_capacity;
+    uint32_t label_count, label_capacity;
     uint32_t local_count, expanded;      /* expanded: how many locals[] holds */
     uint32_t floor;                      /* height of the innermost block */
     uint32_t lazy_from;                  /* no entry below is a local */
@@ -129,7 +131,9 @@ static inline bool bv_wasm_pop(struct bv_wasm_compiler *c, uint8_t type, struct 
 
 /* ---- emit.c: writing code ---- */
 
-extern const struct bv_wasm_code_info { uint8_t units; bool writes; } bv_wasm_code_info[];
+#define BV_WASM_LEAVES_INT   2 /* writes: 0, 1, or one of these, in which case an accumulator has the same */
+#define BV_WASM_LEAVES_FLOAT 3
+extern const struct bv_wasm_code_info { uint8_t units, writes; } bv_wasm_code_info[];
 
 bool bv_wasm_grow_code(struct bv_wasm_compiler *c, uint32_t units);
 /* One operation; its units are zero but for op. */
@@ -196,6 +200,11 @@ static inline void bv_wasm_out_done(struct bv_wasm_compiler *c)
         bv_wasm_out_done_wide(c);
     }
 }
+
+/* ---- chain.c ---- */
+
+/* Lets operations of the function that begins at this unit, once all of it is written, take what the one before left. */
+void bv_wasm_chain(struct bv_wasm_compiler *c, uint32_t entry);
 
 /* ---- control.c ---- */
 

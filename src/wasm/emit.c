@@ -6,10 +6,14 @@
 #include <string.h>
 
 const struct bv_wasm_code_info bv_wasm_code_info[BV_WASM_CODES] = {
+#define INT   BV_WASM_LEAVES_INT
+#define FLOAT BV_WASM_LEAVES_FLOAT
 #define BV_CODE(name, unit_count, writes_a)                                                        \
     [BV_WASM_CODE_##name] = { .units = (unit_count), .writes = (writes_a) },
 #include "wasm/code.def"
 #undef BV_CODE
+#undef INT
+#undef FLOAT
 };
 
 bool bv_wasm_grow_code(struct bv_wasm_compiler *c, uint32_t units)
@@ -54,6 +58,15 @@ void bv_wasm_mark_trap(struct bv_wasm_compiler *c)
 void bv_wasm_mark_label(struct bv_wasm_compiler *c)
 {
     c->last = c->previous = BV_WASM_NONE; /* whoever jumps here has not run what stands before */
+    uint32_t here = c->module->code_units;
+    if (c->fuse && !c->dead && (c->label_count == 0 || c->labels[c->label_count - 1] != here)) {
+        if (!bv_wasm_grow(c->budget, &c->labels, &c->label_capacity, (uint64_t)c->label_count + 1,
+                          sizeof(*c->labels))) {
+            (void)bv_wasm_fail_nomem(c->reader);
+            return;
+        }
+        c->labels[c->label_count++] = here;
+    }
     add_mark(c, 2 * c->module->code_units);
 }
 

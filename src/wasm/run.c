@@ -47,10 +47,14 @@ enum bv_wasm_trap bv_wasm_grow_cells(struct bv_wasm_store *store, uint64_t need)
     }
     uint64_t wanted = store->cell_capacity ? need : need > FIRST_CELLS ? need : FIRST_CELLS;
     wanted = wanted > store->cells_max ? store->cells_max : wanted;
-    return bv_wasm_grow(store->budget, &store->cells, &store->cell_capacity, wanted,
-                        sizeof(*store->cells))
-               ? BV_WASM_TRAP_NONE
-               : BV_WASM_TRAP_NOMEM;
+    if (!bv_wasm_grow(store->budget, &store->cells, &store->cell_capacity, wanted,
+                      sizeof(*store->cells))) {
+        return BV_WASM_TRAP_NOMEM;
+    }
+    store->cells_end = store->cells + (store->cell_capacity < store->cells_max
+                                           ? store->cell_capacity
+                                           : store->cells_max);
+    return BV_WASM_TRAP_NONE;
 }
 
 /* Makes room for one more frame. */
@@ -61,10 +65,14 @@ enum bv_wasm_trap bv_wasm_grow_frames(struct bv_wasm_store *store)
     }
     uint64_t need = (uint64_t)store->frame_count + 1;
     need = need < FIRST_FRAMES && FIRST_FRAMES <= store->frames_max ? FIRST_FRAMES : need;
-    return bv_wasm_grow(store->budget, &store->frames, &store->frame_capacity, need,
-                        sizeof(*store->frames))
-               ? BV_WASM_TRAP_NONE
-               : BV_WASM_TRAP_NOMEM;
+    if (!bv_wasm_grow(store->budget, &store->frames, &store->frame_capacity, need,
+                      sizeof(*store->frames))) {
+        return BV_WASM_TRAP_NOMEM;
+    }
+    store->frames_end = store->frames + (store->frame_capacity < store->frames_max
+                                             ? store->frame_capacity
+                                             : store->frames_max);
+    return BV_WASM_TRAP_NONE;
 }
 
 /* ---- host calls ---- */

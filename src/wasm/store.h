@@ -57,6 +57,8 @@ struct bv_wasm_store {
     /* The run. fp is cells + base. */
     union bv_wasm_cell *cells;
     struct bv_wasm_frame *frames;
+    const union bv_wasm_cell *cells_end;     /* of what there is and may be used; frames likewise */
+    const struct bv_wasm_frame *frames_end;
     uint32_t cell_capacity, frame_capacity, frame_count;
     uint64_t base;
     const union bv_wasm_unit *pc;

@@ -252,5 +252,6 @@ void bv_wasm_compiler_done(struct bv_wasm_compiler *c)
     bv_wasm_dealloc(c->budget, c->blocks, c->block_capacity * sizeof(*c->blocks));
     bv_wasm_dealloc(c->budget, c->locals, c->local_capacity * sizeof(*c->locals));
     bv_wasm_dealloc(c->budget, c->runs, c->run_capacity * sizeof(*c->runs));
+    bv_wasm_dealloc(c->budget, c->labels, c->label_capacity * sizeof(*c->labels));
     bv_wasm_dealloc(c->budget, c->local_uses, c->uses_capacity * sizeof(*c->local_uses));
 }

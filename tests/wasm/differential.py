@@ -1,20 +1,24 @@
 #!/usr/bin/env python3
 """tests/wasm/differential.py - the engine against node on modules that binaryen makes from random bytes.
 
-usage: differential.py [--wasm-run PATH] [--seed N] COUNT
+usage: differential.py [--wasm-run PATH] [--seed FIRST[-LAST]] [--seconds S] [--log FILE] COUNT
+COUNT modules for each seed; a seed says which, so that anyone can make the same again. After S seconds no further batch begins.
 Each module is run by build/wasm-run (which also holds the fast code's fuel against the counting code's) and by node; results, traps,
 calls of imports, and memories at the end must be equal. A difference keeps its module in build/findings/differential and is printed.
-Last line: `N modules, N exports, N traps, N differences, N not comparable`. A module is not comparable where the order of events
-depends on the machine: a stack that was exhausted, or a memory that could not grow.
+A line for each seed, then one of the sums: `N modules, N exports, N traps, N differences, N not comparable, fuel N`; --log keeps both.
+The fuel is what all exports used, the same by the fast code and by the counting one, or the module is a difference. A module is not
+comparable where the order of events depends on the machine: a stack that was exhausted, or a memory that could not grow.
 """
 
 import argparse
 import os
 import random
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
+import time
 
 FEATURES = ["--mvp-features", "--enable-mutable-globals", "--enable-bulk-memory", "--enable-sign-ext", "--enable-nontrapping-float-to-int",
             "--enable-multivalue", "--enable-simd", "--denan"]
@@ -60,9 +64,11 @@ def run_node(modules):
     return outputs
 
 
-def run_ours(wasm_run, module):
+def run_ours(wasm_run, module, totals):
     done = subprocess.run([wasm_run, "--run-all-exports", "--dummy-imports", "--skip-v128", "--check-fuel", "--fuel", "200000000", module],
                           capture_output=True, text=True, errors="replace", timeout=300, check=False)
+    fuel = re.match(r"fuel (\d+)$", done.stderr)
+    totals["fuel"] += int(fuel.group(1)) if fuel else 0
     lines = [line for line in done.stdout.splitlines() if not line.startswith("global ")]
     return lines if done.returncode == 0 else lines + [f"exit {done.returncode}: {done.stderr.strip()[-300:]}"]
 
@@ -74,7 +80,7 @@ def machine_dependent(lines):
 def compare(wasm_run, modules, totals):
     theirs = run_node(modules)
     for module in modules:
-        ours = run_ours(wasm_run, module)
+        ours = run_ours(wasm_run, module, totals)
         other = theirs.get(module, ["no output"])
         totals["modules"] += 1
         if machine_dependent(ours) or machine_dependent(other):
@@ -104,24 +110,49 @@ def report(module, ours, other, totals):
     sys.stdout.flush()
 
 
+COUNTED = ("modules", "exports", "traps", "differences", "not comparable", "fuel")
+
+
+def sentence(totals):
+    return ", ".join(f"fuel {totals[name]}" if name == "fuel" else f"{totals[name]} {name}" for name in COUNTED)
+
+
+def run_seed(arguments, seed, end):
+    """The totals of one seed's modules."""
+    generator = random.Random(seed)
+    totals = {name: 0 for name in COUNTED} | {"seed": seed}
+    while totals["modules"] < arguments.count and time.monotonic() < end:
+        with tempfile.TemporaryDirectory(prefix="bv-differential-") as directory:
+            modules = make_modules(directory, generator, min(BATCH, arguments.count - totals["modules"]))
+            compare(arguments.wasm_run, modules, totals)
+    return totals
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("count", type=int)
     parser.add_argument("--wasm-run", default="build/wasm-run")
-    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--seed", default="1")
+    parser.add_argument("--seconds", type=float, default=float("inf"))
+    parser.add_argument("--log", default=os.devnull)
     arguments = parser.parse_args()
     for tool in ("wasm-opt", "node"):
         if not shutil.which(tool):
             sys.exit(f"differential.py: {tool} is not installed")
-    generator = random.Random(arguments.seed)
-    totals = {"modules": 0, "exports": 0, "traps": 0, "differences": 0, "not comparable": 0, "seed": arguments.seed}
-    while totals["modules"] < arguments.count:
-        with tempfile.TemporaryDirectory(prefix="bv-differential-") as directory:
-            modules = make_modules(directory, generator, min(BATCH, arguments.count - totals["modules"]))
-            compare(arguments.wasm_run, modules, totals)
-    print(f"{totals['modules']} modules, {totals['exports']} exports, {totals['traps']} traps, {totals['differences']} differences, "
-          f"{totals['not comparable']} not comparable (seed {arguments.seed})")
-    return 1 if totals["differences"] or not totals["exports"] else 0
+    first, _, last = arguments.seed.partition("-")
+    end = time.monotonic() + arguments.seconds
+    sums = {name: 0 for name in COUNTED}
+    with open(arguments.log, "a", encoding="utf-8") as log:
+        for seed in range(int(first), int(last or first) + 1):
+            if time.monotonic() >= end:
+                break
+            totals = run_seed(arguments, seed, end)
+            for name in COUNTED:
+                sums[name] += totals[name]
+            print(f"seed {seed}: {sentence(totals)}", file=log, flush=True)
+            print(f"seed {seed}: {sentence(totals)}", flush=True)
+    print(sentence(sums))
+    return 1 if sums["differences"] or not sums["exports"] else 0
 
 
 if __name__ == "__main__":

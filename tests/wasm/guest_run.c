@@ -1,10 +1,11 @@
 /* tests/wasm/guest_run.c - runs one module under the engine and WASI, as plainly as a driver can be.
  *
  *     guest_run [--root HOST=NAME[:ro|:wo]]... [--tmp HOST] [--cwd PATH] [--env N=V]... [--handles N] [--storage N] [--memory N]
- *               [--fuel N] [--slice N] [--frozen] [--seed N] [--usage] MODULE [ARG...]
+ *               [--fuel N] [--slice N] [--frozen] [--seed N] [--usage] [--count-each] MODULE [ARG...]
  *
  * stdin, stdout and stderr are the guest's. Ends with the guest's code, 134 after a trap (its text on stderr), 126 when the
- * module cannot be run. --usage prints what was used and denied on stderr afterwards. */
+ * module cannot be run. --usage prints what was used and denied on stderr afterwards. --count-each runs the code
+ * that counts every instruction, the oracle of the other's fuel. */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -31,7 +32,7 @@ static struct bv_wasi_options options = { .stdin_fd = 0,
                                           .storage_max_bytes = UINT64_MAX,
                                           .budget = &budget };
 static uint64_t fuel_limit = UINT64_MAX, slice = 1000000;
-static bool usage_wanted;
+static bool usage_wanted, count_each;
 static unsigned waits;
 
 static _Noreturn void give_up(const char *what, const char *why)
@@ -95,6 +96,10 @@ static char **read_options(char **argument)
             usage_wanted = true;
             continue;
         }
+        if (strcmp(name, "count-each") == 0) {
+            count_each = true;
+            continue;
+        }
         if (strcmp(name, "frozen") == 0) {
             options.frozen = true;
             continue;
@@ -133,7 +138,7 @@ static char **read_options(char **argument)
 
 static struct bv_wasm_module *load(const char *path)
 {
-    static const struct bv_wasm_options compile = { .canonical_nans = true };
+    const struct bv_wasm_options compile = { .canonical_nans = true, .count_each = count_each };
     struct bv_wasm_module *module = NULL;
     struct bv_wasm_error error;
     struct stat st;

@@ -188,15 +188,17 @@ def endings(work, runner):
 
 def same_fuel(work, runner):
     module = build(work, os.path.join(HERE, "guests", "files.c"), True)
-    used = set()
-    for run_number in range(10):
-        place = os.path.join(work, f"fuel{run_number}")
+
+    def fuel(number, *options):
+        place = os.path.join(work, f"fuel{number}")
         os.mkdir(place)
-        slice_units = str(1000 if run_number == 0 else 10000 * run_number + 7)
-        err = run([runner, "--root", f"{place}=/d", "--usage", "--slice", slice_units, module], place, b"", {})[1]
-        used.add(err.split("fuel ")[1].split()[0])
+        err = run([runner, "--root", f"{place}=/d", "--usage", *options, module], place, b"", {})[1]
         shutil.rmtree(place)
-    ok(len(used) == 1, f"fuel: ten runs of files.c in slices of every length use the same: {used}", used)
+        return int(err.split("fuel ")[1].split()[0])
+
+    counted = fuel("counted", "--count-each")
+    used = {fuel(number, "--slice", str(1000 if number == 0 else 1000 * number + 7)) for number in range(100)}
+    ok(used == {counted}, f"fuel: a hundred runs of files.c in slices of every length use {used}, the counting code {counted}", used)
 
 
 def main():
