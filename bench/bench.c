@@ -3,7 +3,10 @@
  * usage: bench launch ROUNDS LABEL CMD... -- LABEL CMD...    interleaved rounds of posix_spawn and wait, one of each command a round;
  *                                                            CMD `@SPEC.json` is a run through the library from this resident process,
  *                                                            with its planning; of one plan again with the word `again` behind it;
- *                                                            with `ready`, in a host that prepared for it in its idle time
+ *                                                            with `ready`, in a host that prepared for it in its idle time;
+ *                                                            with `host` or `fat`, from a process of its own: as small as can be,
+ *                                                            or of 1 GiB resident and 16 threads
+ *        bench twice ROUNDS SPEC.json                        a run through a library that has run nothing, and the same run again
  *        bench contract ROUNDS SPEC.json                     parse, probe, plan on what was probed, seal, verify; with one round
  *                                                            the first call of each in a process
  * Interleaving is the point: a machine that gets slower does so for every command. Never a test: nothing here passes or fails. */
@@ -14,11 +17,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <spawn.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -29,12 +34,21 @@
  * milliseconds: without a pause every command would pay for the one before it. */
 #define SETTLE_MICROS 10000
 
+#define FAT_BYTES ((size_t)1 << 30)
+#define FAT_THREADS 16
+
 extern char **environ;
 
 struct command {
     const char *label;
     char **words; /* NULL-terminated */
     double *micros;
+};
+
+/* A process of its own that runs a spec through the library each time it gets a byte, and answers with the microseconds. */
+struct host {
+    int ask_fd, answer_fd; /* 0: there is none */
+    pid_t pid;
 };
 
 struct library {
@@ -150,6 +164,103 @@ static struct bv_report *library_rerun(const struct library *library)
     return report;
 }
 
+static double timed_run(const struct library *library)
+{
+    double began = now_micros();
+    bv_report_free(library->plan != NULL ? library_rerun(library) : library_run(library));
+    return now_micros() - began;
+}
+
+static void *idle(void *unused)
+{
+    for (;;) {
+        (void)pause();
+    }
+    return unused;
+}
+
+/* Small pages: what a process that grew piece by piece has, and what copying its tables would cost. */
+static void grow_fat(void)
+{
+    char *bytes = mmap(NULL, FAT_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    pthread_t thread;
+
+    if (bytes == MAP_FAILED) {
+        fail("1 GiB", NULL);
+    }
+    (void)madvise(bytes, FAT_BYTES, MADV_NOHUGEPAGE);
+    memset(bytes, 1, FAT_BYTES);
+    for (int i = 1; i < FAT_THREADS; i++) {
+        if (pthread_create(&thread, NULL, idle, NULL) != 0) {
+            fail("a thread", NULL);
+        }
+    }
+}
+
+static _Noreturn void serve(const char *path, bool fat, int ask_fd, int answer_fd)
+{
+    struct library library = { 0 };
+    char byte;
+
+    if (fat) {
+        grow_fat();
+    }
+    library_open(&library, path);
+    while (read(ask_fd, &byte, 1) == 1) {
+        const double took = timed_run(&library);
+        if (write(answer_fd, &took, sizeof took) != (ssize_t)sizeof took) {
+            break;
+        }
+    }
+    library_close(&library);
+    exit(0);
+}
+
+/* Called before any backend exists, so that the two kinds differ in nothing but their size. */
+static void host_start(struct host *hosts, size_t which, const char *path, bool fat)
+{
+    struct host *host = &hosts[which];
+    int ask[2], answer[2];
+
+    if (pipe2(ask, O_CLOEXEC) != 0 || pipe2(answer, O_CLOEXEC) != 0 || (host->pid = fork()) < 0) {
+        fail("a host", NULL);
+    }
+    if (host->pid == 0) {
+        (void)close(ask[1]);
+        (void)close(answer[0]);
+        for (size_t i = 0; i < which; i++) { /* or the others would never see the end of theirs */
+            if (hosts[i].pid > 0) {
+                (void)close(hosts[i].ask_fd);
+                (void)close(hosts[i].answer_fd);
+            }
+        }
+        serve(path, fat, ask[0], answer[1]);
+    }
+    (void)close(ask[0]);
+    (void)close(answer[1]);
+    host->ask_fd = ask[1];
+    host->answer_fd = answer[0];
+}
+
+static double host_run(const struct host *host)
+{
+    double took;
+
+    if (write(host->ask_fd, "", 1) != 1 || read(host->answer_fd, &took, sizeof took) != (ssize_t)sizeof took) {
+        fail("a host ended", NULL);
+    }
+    return took;
+}
+
+static void host_stop(struct host *host)
+{
+    if (host->pid > 0) {
+        (void)close(host->ask_fd);
+        (void)close(host->answer_fd);
+        (void)waitpid(host->pid, NULL, 0);
+    }
+}
+
 /* One posix_spawn and wait with every stream on /dev/null; a command that fails ends the benchmark. */
 static double spawn_once(const struct command *command, const posix_spawn_file_actions_t *actions)
 {
@@ -193,6 +304,7 @@ static int launch(size_t rounds, char **words)
 {
     struct command commands[COMMANDS_MAX];
     struct library libraries[COMMANDS_MAX] = { { 0 } };
+    struct host hosts[COMMANDS_MAX] = { { 0 } };
     posix_spawn_file_actions_t actions;
     size_t count = split(words, commands);
 
@@ -201,7 +313,13 @@ static int launch(size_t rounds, char **words)
         (void)posix_spawn_file_actions_addopen(&actions, fd, "/dev/null", fd == 0 ? O_RDONLY : O_WRONLY, 0);
     }
     for (size_t i = 0; i < count; i++) {
-        if (commands[i].words[0][0] == '@') {
+        const char *word = commands[i].words[0][0] == '@' && commands[i].words[1] != NULL ? commands[i].words[1] : "";
+        if (strcmp(word, "host") == 0 || strcmp(word, "fat") == 0) {
+            host_start(hosts, i, commands[i].words[0] + 1, strcmp(word, "fat") == 0);
+        }
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (commands[i].words[0][0] == '@' && hosts[i].pid == 0) {
             library_open(&libraries[i], commands[i].words[0] + 1);
             const char *word = commands[i].words[1] != NULL ? commands[i].words[1] : "";
             libraries[i].ready = strcmp(word, "ready") == 0;
@@ -218,10 +336,10 @@ static int launch(size_t rounds, char **words)
                 bv_backend_prepare(libraries[i].backend, BV_NETWORK_DENY_ALL);
                 (void)usleep(SETTLE_MICROS);
             }
-            if (libraries[i].spec != NULL) {
-                double began = now_micros();
-                bv_report_free(libraries[i].plan != NULL ? library_rerun(&libraries[i]) : library_run(&libraries[i]));
-                took = now_micros() - began;
+            if (hosts[i].pid > 0) {
+                took = host_run(&hosts[i]);
+            } else if (libraries[i].spec != NULL) {
+                took = timed_run(&libraries[i]);
             } else {
                 took = spawn_once(&commands[i], &actions);
             }
@@ -235,8 +353,28 @@ static int launch(size_t rounds, char **words)
         print_figure(commands[i].label, commands[i].micros, rounds);
         free(commands[i].micros);
         library_close(&libraries[i]);
+        host_stop(&hosts[i]);
     }
     (void)posix_spawn_file_actions_destroy(&actions);
+    return 0;
+}
+
+/* A backend remembers the digests of files that it has hashed: the first run of a program pays for it, the second does not. */
+static int twice(size_t rounds, const char *path)
+{
+    static double micros[2][ROUNDS_MAX];
+
+    for (size_t round = 0; round < rounds; round++) {
+        struct library library = { 0 };
+        library_open(&library, path);
+        for (int run = 0; run < 2; run++) {
+            (void)usleep(SETTLE_MICROS);
+            micros[run][round] = timed_run(&library);
+        }
+        library_close(&library);
+    }
+    print_figure("first", micros[0], rounds);
+    print_figure("second", micros[1], rounds);
     return 0;
 }
 
@@ -393,11 +531,11 @@ int main(int argc, char **argv)
     unsigned long rounds = argc > 3 ? strtoul(argv[2], NULL, 10) : 0;
 
     if (rounds < 1 || rounds > ROUNDS_MAX) {
-        (void)fprintf(stderr, "usage: bench launch ROUNDS LABEL CMD... [-- LABEL CMD...] | bench contract ROUNDS SPEC\n");
+        (void)fprintf(stderr, "usage: bench launch ROUNDS LABEL CMD... [-- LABEL CMD...] | bench contract|twice ROUNDS SPEC\n");
         return 2;
     }
     if (strcmp(argv[1], "launch") == 0) {
         return launch(rounds, argv + 3);
     }
-    return contract(rounds, argv[3]);
+    return strcmp(argv[1], "twice") == 0 ? twice(rounds, argv[3]) : contract(rounds, argv[3]);
 }
