@@ -139,7 +139,8 @@ MISUSES = [
     (["exec", "--sign", "key", "plan"], 126, "--sign: "),
     (["verify", "--key", "pub", "report"], 126, "--key: "),
     (["show", "--html", "page", "report"], 126, "--html: "),
-    (["run", "--backend", "wasm", "--rx", top, "--rx", "/usr", program], 126, "launch_workload: the wasm backend runs WebAssembly modules, and this is a native program"),
+    (["run", "--backend", "wasm", "--rx", top, "--rx", "/usr", program], 126,
+     "launch_workload: the wasm backend runs WebAssembly modules, and this is a native program"),
     (["run", "--backend", "other", *RUN], 126, "backend: "),
     (["probe", "--backend", "other"], 126, "backend: "),
     # programs
