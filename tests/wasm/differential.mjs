@@ -109,11 +109,14 @@ function importObject(module, parsed, out) {
 
 function checksum(memory) {
     const bytes = new Uint8Array(memory.buffer);
-    let sum = 2166136261;
+    let sum = 2166136261, unsignedSum = sum;
     for (let i = 0; i < bytes.length; i++) {
+        const endsNan = i >= 3 && (bytes[i] & 0x7f) === 0x7f && bytes[i - 1] >= 0x80
+            && ((bytes[i - 1] & 0x7f) | bytes[i - 2] | bytes[i - 3]) !== 0;
         sum = Math.imul(sum ^ bytes[i], 16777619);
+        unsignedSum = Math.imul(unsignedSum ^ (endsNan ? bytes[i] & 127 : bytes[i]), 16777619);
     }
-    return `${bytes.length} ${hex(sum >>> 0, 8)}`;
+    return `${bytes.length} ${hex(unsignedSum >>> 0, 8)} ${hex(sum >>> 0, 8)}`;
 }
 
 function run(path) {
