@@ -23,6 +23,7 @@ struct guest {
     struct bv_wasm_module *module;
     struct bv_wasm_store *store;
     struct bv_wasm_instance *instance;
+    struct import_context *contexts; /* one for each import, referred to by the store's functions */
     FILE *out;
     uint64_t *fuel; /* after each call */
     uint32_t calls;
@@ -245,17 +246,18 @@ static bool open_guest(struct guest *guest, const uint8_t *bytes, size_t size, b
         guest->store = bv_wasm_store_new(&guest->budget, NULL);
         guest->fuel = calloc((size_t)bv_wasm_export_count(guest->module) + 1, sizeof(*guest->fuel));
         uint32_t count = bv_wasm_import_count(guest->module);
-        struct import_context *contexts = calloc(count ? count : 1, sizeof(*contexts));
+        guest->contexts = calloc(count ? count : 1, sizeof(*guest->contexts));
         struct bv_wasm_extern **imports =
                                   calloc(count ? count : 1, sizeof(struct bv_wasm_extern *)),
                               *start = NULL;
-        if (!guest->store || !guest->fuel || !contexts || !imports) {
+        if (!guest->store || !guest->fuel || !guest->contexts || !imports) {
             exit(2);
         }
         for (uint32_t i = 0; i < count; i++) {
-            contexts[i].guest = guest;
-            bv_wasm_import_at(guest->module, i, &contexts[i].import);
-            imports[i] = make_import(guest, &contexts[i]);
+            struct import_context *context = &guest->contexts[i];
+            context->guest = guest;
+            bv_wasm_import_at(guest->module, i, &context->import);
+            imports[i] = make_import(guest, context);
         }
         status = bv_wasm_instantiate(guest->store, guest->module, imports, &guest->instance, &start,
                                      &error);
@@ -302,6 +304,7 @@ static void close_guest(struct guest *guest)
     bv_wasm_store_free(guest->store);
     bv_wasm_module_free(guest->module);
     free(guest->fuel);
+    free(guest->contexts);
 }
 
 static bool run_file(const char *path)
