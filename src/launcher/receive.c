@@ -1,7 +1,7 @@
-/* launcher/receive.c - init waits for the order to go on: the launch frame and the descriptors of the run.
+/* launcher/receive.c - init waits for the orders to go on: the stub, then the launch frame, each with its descriptors.
  *
  * The supervisor may take its time, or never come back: then init goes, and its namespaces with it.
- * What is received is checked by verify.c. The record: launchwire/status.h, BV_MSG_FRAME. */
+ * What is received is checked by verify.c. The records: launchwire/status.h. */
 #include "launcher/launcher.h"
 
 #include "launcher/raw.h"
@@ -39,10 +39,10 @@ static int take_descriptors(struct launch *launch, struct msghdr *header)
         memcpy(launch->received + launch->received_count, CMSG_DATA(c), count * sizeof(int));
         launch->received_count += (uint32_t)count;
     }
-    return launch->received_count > 0 ? 0 : -EBADMSG;
+    return 0;
 }
 
-int bv_receive_frame(struct launch *launch)
+int bv_receive(struct launch *launch, enum bv_status_type type)
 {
     uint8_t bytes[BV_STATUS_BYTES];
     union {
@@ -75,5 +75,6 @@ int bv_receive_frame(struct launch *launch)
     if (message.type == BV_MSG_KILL) {
         return -ECANCELED;
     }
-    return message.type == BV_MSG_FRAME ? take_descriptors(launch, &header) : -EBADMSG;
+    launch->received_count = 0;
+    return message.type == type ? take_descriptors(launch, &header) : -EBADMSG;
 }

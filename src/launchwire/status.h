@@ -27,6 +27,8 @@ enum bv_status_type { /* numbers are never reused */
     BV_MSG_TRIED = 11,   /* the launcher's last word: values[0] = result of installing a seccomp listener */
     BV_MSG_FRAME = 12,   /* supervisor -> init: the descriptors of the launch come along, the sealed frame first */
     BV_MSG_GO = 13,      /* supervisor -> init, under BV_FRAME_HOLD: the workload may be executed */
+    BV_MSG_NET = 14,     /* init's network namespace is there; after READY, where one was ordered */
+    BV_MSG_STUB = 15,    /* supervisor -> init, before FRAME: make the workload's stub; in the v2 leaf whose directory comes along, if one does */
 };
 
 enum bv_figure { /* bit n of values[0] says that values[n + 1] was measured */
@@ -37,8 +39,8 @@ enum bv_figure { /* bit n of values[0] says that values[n + 1] was measured */
 enum bv_trial { BV_TRIAL_OPEN_TREE = 0, BV_TRIAL_MOUNT_SETATTR = 1, BV_TRIAL_NPROC_USERNS = 2, BV_TRIAL_NPROC_BINDS = 3, BV_TRIAL_REMOUNT = 4 };
 #define BV_NOT_TRIED (-1000) /* as a result; no errno is as large */
 
-/* Descriptors that come with a frame: the frame itself, streams, leaf and accounts, tasks files, kept ones. */
-#define BV_FRAME_DESCRIPTORS_MAX (1 + 3 + 3 + BV_FRAME_TASKS_MAX + BV_FRAME_KEEP_MAX)
+/* Descriptors that come with a frame: the frame itself, streams, accounts, tasks files, kept ones. */
+#define BV_FRAME_DESCRIPTORS_MAX (1 + 3 + 2 + BV_FRAME_TASKS_MAX + BV_FRAME_KEEP_MAX)
 
 #define BV_STAGE_TABLE(X) /* number, name: where a launch failed; numbers are never reused */ \
     X(1, FRAME, "reading the launch frame") X(2, CLONE_INIT, "creating the namespaces") X(3, ID_MAP, "mapping user and group ids") \
@@ -50,7 +52,8 @@ enum bv_trial { BV_TRIAL_OPEN_TREE = 0, BV_TRIAL_MOUNT_SETATTR = 1, BV_TRIAL_NPR
     X(18, DESCRIPTORS, "arranging descriptors") X(19, CREDENTIALS, "dropping privileges") X(20, NO_NEW_PRIVS, "setting no_new_privs") \
     X(21, LANDLOCK, "applying Landlock") X(22, SECCOMP, "installing the seccomp filter") X(23, CANARY, "running the canaries") \
     X(24, CWD, "entering the working directory") X(25, EXEC, "executing the workload") X(26, INIT_LOOP, "supervising in init") \
-    X(27, TIMER, "arming a timer") X(28, LAUNCHER, "executing the launcher")
+    X(27, TIMER, "arming a timer") X(28, LAUNCHER, "executing the launcher") \
+    X(29, NET_NS, "creating the network namespace")
 
 enum bv_stage {
 #define BV_STAGE_ENUM(number, name, text) BV_STAGE_##name = number,
