@@ -170,10 +170,16 @@ int cli_cmd_probe(struct cli *cli, const struct cli_args *args)
     const struct cli_setting *id = cli_setting_of(args, CLI_O_BACKEND);
     struct bv_registry *registry = NULL;
     struct bv_backend *backend = NULL;
+    struct bv_store *store = NULL;
     int result = cli_open_backend(cli, id == NULL ? "linux" : id->value, &registry, &backend);
+    if (result == CLI_OK && cli_state_dir(cli, args) != NULL) { /* staging is tried where runs would be staged */
+        result = cli_open_store(cli, args, &store);
+    }
     if (result != CLI_OK) {
+        bv_registry_free(registry);
         return result;
     }
+    bv_backend_stage_in(backend, store);
     struct bv_error error = { 0 };
     char *text = NULL;
     if (bv_probe_json(backend, &text, &error) != BV_OK) {
@@ -189,6 +195,7 @@ int cli_cmd_probe(struct cli *cli, const struct cli_args *args)
     }
     bv_free(text);
     bv_registry_free(registry);
+    bv_store_free(store);
     return result;
 }
 
@@ -222,23 +229,4 @@ int cli_cmd_journal(struct cli *cli, const struct cli_args *args)
     return result != CLI_OK ? result
                             : cli_lacks(cli, "journal", "this version keeps no journal",
                                         "keep reports with run --report FILE");
-}
-
-int cli_cmd_artifacts(struct cli *cli, const struct cli_args *args)
-{
-    bool list = args->operand_count > 0 && strcmp(args->operands[0], "list") == 0;
-    int result = check_action(cli, "artifacts", "list diff commit discard export", args,
-                              list ? 0 : 1, SIZE_MAX);
-    return result != CLI_OK ? result
-                            : cli_lacks(cli, "artifacts", "this version stages no writes",
-                                        "writes to --rw roots are live");
-}
-
-int cli_cmd_recover(struct cli *cli, const struct cli_args *args)
-{
-    if (args->operand_count > 0) {
-        return cli_fail(cli, "recover", "write bvisor recover [--dry-run]", "takes no arguments");
-    }
-    return cli_lacks(cli, "recover", "this version keeps no journal to recover from",
-                     "what a killed run left is swept by the next run");
 }
