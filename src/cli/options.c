@@ -120,7 +120,7 @@ const struct cli_option cli_options[CLI_OPTION_COUNT] = {
     [CLI_O_JOURNAL] = { CLI_O_JOURNAL, "journal", 0, VALUE, false, false, RUNNING,
                         RUNS | CLI_PROBE | CLI_JOURNAL | CLI_ARTIFACTS | CLI_RECOVER, "DIR", "dir",
                         "the state directory, where staged writes are kept; default $XDG_STATE_HOME/bvisor, "
-                        "~/.local/state/bvisor, /var/lib/bvisor as root" },
+                        "else ~/.local/state/bvisor, or /var/lib/bvisor as root" },
     [CLI_O_NO_JOURNAL] = { CLI_O_NO_JOURNAL, "no-journal", 0, NOTHING, false, false, RUNNING, RUNS,
                            NULL, NULL,
                            "keep nothing after the run: what was staged and not committed is dropped" },

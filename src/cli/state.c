@@ -20,13 +20,14 @@ const char *cli_state_dir(struct cli *cli, const struct cli_args *args)
     if (setting != NULL) {
         return setting->value;
     }
+    const char *state = absolute("XDG_STATE_HOME"), *home = absolute("HOME");
+    if (state != NULL) {
+        return cli_pool_format(&cli->pool, "%s/bvisor", state);
+    }
     if (geteuid() == 0) {
         return "/var/lib/bvisor";
     }
-    const char *state = absolute("XDG_STATE_HOME"), *home = absolute("HOME");
-    return state != NULL  ? cli_pool_format(&cli->pool, "%s/bvisor", state)
-           : home != NULL ? cli_pool_format(&cli->pool, "%s/.local/state/bvisor", home)
-                          : NULL;
+    return home != NULL ? cli_pool_format(&cli->pool, "%s/.local/state/bvisor", home) : NULL;
 }
 
 /* Links in what exists of the path are resolved once; what does not exist yet is taken as written. NULL: no memory, or no such path. */

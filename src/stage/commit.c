@@ -338,9 +338,10 @@ static int note_new(struct stage_job *job, const struct stage_entry *entry, int 
     return 0;
 }
 
+/* A file with more names is not touched in place: the run changed the one name only. */
 static bool only_touched(const struct stage_entry *entry, bool there, const struct stat *st)
 {
-    return there && entry->now.kind == BV_ARTIFACT_FILE && S_ISREG(st->st_mode) && entry->base.exists && entry->now.hash[0] &&
+    return there && entry->now.kind == BV_ARTIFACT_FILE && S_ISREG(st->st_mode) && st->st_nlink == 1 && entry->base.exists && entry->now.hash[0] &&
            entry->base.kind == BV_ARTIFACT_FILE && strcmp(entry->now.hash, entry->base.hash) == 0;
 }
 

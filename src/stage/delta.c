@@ -340,6 +340,14 @@ static int enter_upper(struct walk *walk, const char *name, size_t before, const
     return enter(walk, before, false, opaque);
 }
 
+/* A copy of a file of the host's stands where the host has none: either the run gave it this name, or the host has removed it meanwhile. Only if the
+ * host's directory was changed since the run began can it be the latter. */
+static bool host_took_names(const struct walk *walk)
+{
+    struct stat st;
+    return walk->lower >= 0 && fstat(walk->lower, &st) == 0 && is_later(&st.st_mtim, &walk->quarantine->started);
+}
+
 static int visit_upper(struct walk *walk, const char *name, size_t before)
 {
     struct stat st;
@@ -361,7 +369,7 @@ static int visit_upper(struct walk *walk, const char *name, size_t before)
     entry.mtime_seconds = st.st_mtim.tv_sec;
     entry.mtime_nanos = (uint32_t)st.st_mtim.tv_nsec;
     if (!there && entry.now.kind == BV_ARTIFACT_FILE && has_attribute(walk->upper, name, ORIGIN, &value)) {
-        entry.raced = true; /* it is a copy of a file that the host has removed meanwhile */
+        entry.raced = host_took_names(walk);
     }
     if (!is_unchanged(walk, name, &entry, &st)) {
         result = add(walk, &entry);
