@@ -539,16 +539,13 @@ enum bv_status bv_store_each(struct bv_store *store, bv_store_fn *fn, void *cont
         }
         struct stage_quarantine *quarantine = NULL;
         const int opened = open_locked(store, name + strlen(NAME_PREFIX), &quarantine);
-        if (opened == -ENOMEM) {
-            result = opened;
-        } else if (opened == 0 || opened == -ENOLCK) {
-            more = fn(context, name + strlen(NAME_PREFIX), opened == 0 ? stage_state(quarantine) : BV_STORE_UNSEALED);
-        } else if (opened == -EWOULDBLOCK) {
-            more = fn(context, name + strlen(NAME_PREFIX), BV_STORE_LIVE);
+        const enum bv_store_state state = opened == -EWOULDBLOCK ? BV_STORE_LIVE : opened == 0 ? stage_state(quarantine) : BV_STORE_UNSEALED;
+        stage_close(quarantine); /* whoever is told may want to settle it */
+        if (opened == 0 || opened == -ENOLCK || opened == -EWOULDBLOCK) {
+            more = fn(context, name + strlen(NAME_PREFIX), state);
         } else if (opened != -ENOENT) { /* it went while we looked */
             result = opened;
         }
-        stage_close(quarantine);
     }
     tree_names_done(&names);
     return result < 0 ? bv_fail_sys(error, store->path, result, "looking at the quarantines in %s", store->path) : BV_OK;
