@@ -49,7 +49,7 @@ class Bench:
         self.script = f'i=0; while [ $i -lt {options.changed} ]; do echo more >> {self.root}/d$((i % 100))/f$i; i=$((i + 1)); done'
 
     def bvisor(self, *words):
-        return timed(self.options.bvisor, *words, "--journal", self.state)
+        return timed(self.options.bvisor, words[0], "--journal", self.state, *words[1:])
 
     def run(self, *more):
         return self.bvisor("run", "--system", "--rw", self.root, *more, "--json", "/bin/sh", "-c", self.script)

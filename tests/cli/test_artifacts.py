@@ -74,7 +74,8 @@ ok(artifacts("commit", attempt, "nothing").code == 125, "a path that is not ther
 ok(artifacts("discard", attempt, "b").code == 0, "discard by path")
 write(os.path.join(root, "a"), "the host's\n")
 conflict = artifacts("commit", attempt)
-ok(conflict.code == 125 and f"{root}/a".encode() in conflict.err and b"--overwrite" in conflict.err and read("a") == "the host's\n" and not os.path.lexists(root + "/l"),
+ok(conflict.code == 125 and f"{root}/a".encode() in conflict.err and b"--overwrite" in conflict.err, "a conflict names the file", conflict)
+ok(read("a") == "the host's\n" and not os.path.lexists(root + "/l"),
    "a file that the host changed is named, and nothing is committed", conflict)
 forced = artifacts("commit", "--overwrite", "--durability", "durable", attempt)
 ok(forced.code == 0 and read("a") == "one\ntwo\nthree\n" and read("b") == "b\n" and os.path.islink(root + "/l") and not os.path.lexists(root + "/p"),
@@ -84,7 +85,8 @@ ok(attempts() == [], "with everything decided nothing is kept")
 fresh()
 done_run = bvisor(*RUN, "--commit", "--json", *shell("echo x > a; chmod 600 b"))
 report = done_run.document()
-ok(done_run.code == 0 and read("a") == "x\n" and os.stat(root + "/b").st_mode & 0o777 == 0o600 and attempts() == [], "--commit commits a completed run", done_run)
+ok(done_run.code == 0 and read("a") == "x\n" and os.stat(root + "/b").st_mode & 0o777 == 0o600 and attempts() == [],
+   "--commit commits a completed run", done_run)
 ok(report["disposition"] == [{"decided": "commit", "state": "applied"}] and {item["path"] for item in report["body"]["artifacts"]} == {"a", "b"},
    "the report lists the changes and says what became of them", report)
 ok({"filesystem_delta", "artifact_lineage"} <= set(report["body"]["evidence"]["supplied"]), "and supplies the claims")

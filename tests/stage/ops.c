@@ -6,7 +6,9 @@
  *
  * What overlayfs documents (overlayfs.rst, "Renaming directories" and "Non-standard behavior"): renaming a directory that the lower layer has gives
  * EXDEV; of a file with several names in the lower layer one name alone is copied up, so that the others keep the old content. The model keeps the
- * inodes of the tree as it was made, and acts so. Everything else must come out the same, errno for errno and byte for byte. */
+ * inodes of the tree as it was made, and acts so. Hard links to symbolic links are left out: of a lower one that has got a second name, overlayfs (6.18)
+ * says ESTALE to renaming one name to the other, where nothing would happen elsewhere. Everything else must come out the same, errno for errno and
+ * byte for byte. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
@@ -278,6 +280,9 @@ static int op_rename(const char *from, const char *to)
 static int op_link(const char *from, const char *to)
 {
     struct stat st;
+    if (lstat(from, &st) == 0 && S_ISLNK(st.st_mode)) {
+        return ELOOP;
+    }
     if (lstat(to, &st) != 0) {
         copy_up(from);
     }
