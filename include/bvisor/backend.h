@@ -141,6 +141,8 @@ BV_API bool bv_observe_launcher(struct bv_observation *observation, const char *
  * -1 if the reference is unknown or does not fit: the run is refused. Called in the thread of bv_run_start(). */
 typedef ptrdiff_t bv_secret_fn(void *context, const char *reference, char *buffer, size_t capacity);
 
+struct bv_staged { const char *root, *dir; }; /* root: of the host; dir: holds the directories upper (what is written goes there) and work */
+
 struct bv_execution { /* all a backend gets to run a plan; valid until its close_run returns */
     const char *attempt;         /* 32 lower-case hex digits */
     const struct bv_intent *intent;
@@ -154,6 +156,8 @@ struct bv_execution { /* all a backend gets to run a plan; valid until its close
     uint64_t capture_bytes;      /* cap per captured stream */
     const char *const *secret_values; /* one per env entry, NULL for literals; locked memory, wiped when start returns */
     struct bv_observation *observation;
+    const struct bv_staged *staged; /* every writable root and exposed source when the intent is staged; else none */
+    size_t staged_count;
     bool hold;                   /* build everything, but let the workload begin only at release(); identity->digest is "" until then */
 };
 
@@ -195,6 +199,11 @@ struct bv_backend_ops { /* append-only */
      * bytes are those of identity->digest, or it must be refused. Called for each planning and again for each run. Thread-safe. */
     enum bv_status (*examine)(void *context, const struct bv_spec *spec, int workload_fd, struct bv_workload_identity *identity,
                               struct bv_workload_problem *ret_problem, struct bv_error *error);
+    /* Optional (may be NULL: nothing can be staged). Tries staging and adds what it finds to the facts of a probe. dir: absolute; holds lower/changed,
+     * lower/removed and the empty directories upper, work, upper1, work1, all of which it may change. roots: what a spec would stage, in its order.
+     * Called after probe and only where staging is asked for, or asked about. */
+    enum bv_status (*try_staging)(void *context, const char *dir, const char *const *roots, size_t root_count, struct bv_snapshot *facts,
+                                  struct bv_error *error);
 };
 
 struct bv_backend; /* an instance: {ops, context} and a cache of file digests; thread-safe */

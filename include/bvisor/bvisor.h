@@ -8,6 +8,7 @@
 #include <bvisor/plan.h>
 #include <bvisor/report.h>
 #include <bvisor/backend.h>
+#include <bvisor/artifacts.h>
 #include <bvisor/run.h>
 
 #endif

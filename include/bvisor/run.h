@@ -2,6 +2,7 @@
 #ifndef BVISOR_RUN_H
 #define BVISOR_RUN_H
 
+#include <bvisor/artifacts.h>
 #include <bvisor/backend.h>
 
 #ifdef __cplusplus
@@ -14,6 +15,10 @@ BV_API BV_MUST_CHECK enum bv_status bv_registry_new(struct bv_registry **ret_reg
 BV_API BV_MUST_CHECK enum bv_status bv_registry_add(struct bv_registry *registry, struct bv_backend *backend, struct bv_error *error);
 BV_API struct bv_backend *bv_registry_find(const struct bv_registry *registry, const char *id); /* NULL if absent */
 BV_API void bv_registry_free(struct bv_registry *registry);
+
+/* Where runs of this backend are staged; NULL (as at first): nowhere, and a spec that stages is refused. The store is the caller's and must outlive the
+ * backend's plans and runs. Before the backend is shared between threads. */
+BV_API void bv_backend_stage_in(struct bv_backend *backend, struct bv_store *store);
 
 /* What this machine can hold, as one "bvisor.probe/1" document {schema, backend, probed, profile_hash, matrix: [{kind, enforcement, evidence,
  * mechanism, why, remedy}], budget: {dimension: {...}}}; freed with bv_free(). Budgets are judged for an ordinary process, or guest where the
@@ -64,10 +69,16 @@ BV_API BV_MUST_CHECK enum bv_status bv_run_dispatch(struct bv_run *run, bool *re
 BV_API void bv_run_cancel(struct bv_run *run);
 /* Dispatches until done, seals, gives the report. Once per run. */
 BV_API BV_MUST_CHECK enum bv_status bv_run_wait(struct bv_run *run, struct bv_report **ret_report, struct bv_error *error);
+/* Disposes of what a staged run wrote, after its report was taken: a completed run's commit, any run's discard; else it is kept for bv_artifacts_commit()
+ * or _discard(), or, if keep is false, dropped. The report's document then says what became of it. A run that staged nothing: BV_OK. BV_E_STATE with the
+ * path as place: the host changed it meanwhile, and nothing was committed; other failures as bv_artifacts_commit(). What could not be committed is kept.
+ * Without this call it is kept. Once per run. */
+BV_API BV_MUST_CHECK enum bv_status bv_run_settle(struct bv_run *run, struct bv_report *report, bool keep, struct bv_error *error);
 /* Kills what is left and frees. bv_run_free(NULL) does nothing. */
 BV_API void bv_run_free(struct bv_run *run);
 
-/* bv_run_begin() and bv_run_wait(). BV_OK sets only *ret_report, BV_E_REFUSED only *ret_refusal. */
+/* bv_run_begin(), bv_run_wait() and bv_run_settle(), keeping. BV_OK sets only *ret_report, BV_E_REFUSED only *ret_refusal; a commit that fails is an
+ * error beside the report. */
 BV_API BV_MUST_CHECK enum bv_status bv_run_confined(const struct bv_spec *spec, struct bv_backend *backend, const struct bv_run_options *options,
                                                     struct bv_report **ret_report, struct bv_refusal **ret_refusal, struct bv_error *error);
 

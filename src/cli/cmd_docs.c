@@ -1,9 +1,10 @@
-/* cli/cmd_docs.c - verbs about documents: verify, show, spec, probe; and those whose subject
- * this version does not have. */
+/* cli/cmd_docs.c - verbs about documents: verify, show, spec, probe; and the one whose
+ * subject this version does not have. */
 #include "cli/commands.h"
 
 #include <jansson.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/files.h"
 #include "cli/render.h"
@@ -162,6 +163,27 @@ int cli_cmd_spec(struct cli *cli, const struct cli_args *args)
     return flushed > result ? flushed : result;
 }
 
+/* Tries staging where runs would be staged; a state directory that was made for the look goes again. */
+static int probe_json(struct cli *cli, const struct cli_args *args, struct bv_backend *backend, char **ret_text)
+{
+    struct bv_store *store = NULL;
+    struct bv_error error = { 0 };
+    const char *dir = cli_state_dir(cli, args);
+    const bool made = dir != NULL && access(dir, F_OK) != 0;
+    int result = dir == NULL ? CLI_OK : cli_open_store(cli, args, &store);
+    if (result == CLI_OK) {
+        bv_backend_stage_in(backend, store);
+        result = bv_probe_json(backend, ret_text, &error) == BV_OK ? CLI_OK : cli_tell_error(cli, "probe", NULL, &error);
+        bv_backend_stage_in(backend, NULL);
+    }
+    bv_store_free(store);
+    char *quarantine = made ? cli_pool_format(&cli->pool, "%s/quarantine", dir) : NULL;
+    if (quarantine != NULL && rmdir(quarantine) == 0) {
+        (void)rmdir(dir);
+    }
+    return result;
+}
+
 int cli_cmd_probe(struct cli *cli, const struct cli_args *args)
 {
     if (args->operand_count > 0) {
@@ -171,14 +193,15 @@ int cli_cmd_probe(struct cli *cli, const struct cli_args *args)
     struct bv_registry *registry = NULL;
     struct bv_backend *backend = NULL;
     int result = cli_open_backend(cli, id == NULL ? "linux" : id->value, &registry, &backend);
+    char *text = NULL;
+    if (result == CLI_OK) {
+        result = probe_json(cli, args, backend, &text);
+    }
     if (result != CLI_OK) {
+        bv_registry_free(registry);
         return result;
     }
-    struct bv_error error = { 0 };
-    char *text = NULL;
-    if (bv_probe_json(backend, &text, &error) != BV_OK) {
-        result = cli_tell_error(cli, "probe", NULL, &error);
-    } else if (cli->json) {
+    if (cli->json) {
         result = cli_document(cli, text);
     } else {
         json_t *document = json_loads(text, 0, NULL);
@@ -222,23 +245,4 @@ int cli_cmd_journal(struct cli *cli, const struct cli_args *args)
     return result != CLI_OK ? result
                             : cli_lacks(cli, "journal", "this version keeps no journal",
                                         "keep reports with run --report FILE");
-}
-
-int cli_cmd_artifacts(struct cli *cli, const struct cli_args *args)
-{
-    bool list = args->operand_count > 0 && strcmp(args->operands[0], "list") == 0;
-    int result = check_action(cli, "artifacts", "list diff commit discard export", args,
-                              list ? 0 : 1, SIZE_MAX);
-    return result != CLI_OK ? result
-                            : cli_lacks(cli, "artifacts", "this version stages no writes",
-                                        "writes to --rw roots are live");
-}
-
-int cli_cmd_recover(struct cli *cli, const struct cli_args *args)
-{
-    if (args->operand_count > 0) {
-        return cli_fail(cli, "recover", "write bvisor recover [--dry-run]", "takes no arguments");
-    }
-    return cli_lacks(cli, "recover", "this version keeps no journal to recover from",
-                     "what a killed run left is swept by the next run");
 }

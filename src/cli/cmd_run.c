@@ -39,10 +39,6 @@ static int check_combinations(struct cli *cli, const struct cli_args *args)
 
 static int check_lacking(struct cli *cli, const struct cli_args *args)
 {
-    if (cli_given(args, CLI_O_JOURNAL)) {
-        return cli_lacks(cli, "--journal", "this version keeps no journal",
-                         "leave it away; every run is as with --no-journal");
-    }
     if (cli_given(args, CLI_O_SIGN)) {
         return cli_lacks(cli, "--sign", "this version signs no reports",
                          "leave it away; the seal alone is checked by bvisor verify");
@@ -283,6 +279,31 @@ static void begin_early(struct cli *cli, const struct cli_args *args,
                                          : BV_NETWORK_DENY_ALL);
 }
 
+static bool spec_stages(const struct bv_spec *spec)
+{
+    bool stages = false;
+    for (size_t i = 0; i < spec->control_count; i++) {
+        const enum bv_control_kind kind = spec->controls[i].kind;
+        stages = stages || kind == BV_CTL_COMMIT_ARTIFACT || kind == BV_CTL_DISCARD_ARTIFACT ||
+                 kind == BV_CTL_LIST_OUTPUTS;
+    }
+    return stages;
+}
+
+/* A spec that stages needs the state directory; one that does not must not even look for it. */
+static int open_store(struct cli *cli, const struct cli_args *args, bool stages,
+                      struct bv_backend *backend, struct bv_store **ret_store)
+{
+    if (!stages || cli_state_dir(cli, args) == NULL) { /* without one the planner refuses, and says what would give it */
+        return CLI_OK;
+    }
+    const int result = cli_open_store(cli, args, ret_store);
+    if (result == CLI_OK) {
+        bv_backend_stage_in(backend, *ret_store);
+    }
+    return result;
+}
+
 static int run_or_plan(struct cli *cli, const struct cli_args *args, bool run)
 {
     struct bv_run_options options = BV_RUN_OPTIONS_INIT;
@@ -290,6 +311,7 @@ static int run_or_plan(struct cli *cli, const struct cli_args *args, bool run)
     struct asked asked = { 0 };
     struct bv_registry *registry = NULL;
     struct bv_backend *backend = NULL;
+    struct bv_store *store = NULL;
     int result = read_run_options(cli, args, &options);
     if (result == CLI_OK && run) {
         begin_early(cli, args, &registry, &backend);
@@ -310,14 +332,18 @@ static int run_or_plan(struct cli *cli, const struct cli_args *args, bool run)
         registry = NULL;
         result = cli_open_backend(cli, asked.backend, &registry, &backend);
     }
+    if (result == CLI_OK) {
+        result = open_store(cli, args, spec_stages(asked.spec), backend, &store);
+    }
     if (result == CLI_OK && run) {
-        const struct cli_job job = { .spec = asked.spec };
+        const struct cli_job job = { .spec = asked.spec, .keep = !cli_given(args, CLI_O_NO_JOURNAL) };
         result = cli_run_job(cli, backend, &job, asked.source, &options, &secrets);
     } else if (result == CLI_OK) {
         result = plan_only(cli, &asked, backend);
     }
     cli_secrets_wipe(&secrets);
     bv_registry_free(registry);
+    bv_store_free(store);
     bv_spec_free(asked.parsed);
     return result;
 }
@@ -348,9 +374,24 @@ static bool plan_feeds_stdin(const char *text, size_t size)
     return feeds;
 }
 
-static int reload(struct cli *cli, const char *path, const char *text, size_t size,
+/* Whether the saved plan stages what the workload writes. */
+static bool plan_stages(const char *text, size_t size)
+{
+    json_t *plan = json_loadb(text, size, JSON_REJECT_DUPLICATES, NULL);
+    const json_t *admitted = cli_at(plan, "admitted");
+    bool stages = false;
+    for (size_t i = 0; i < json_array_size(admitted); i++) {
+        const char *kind = cli_text_at(json_array_get(admitted, i), "kind");
+        stages = stages || strcmp(kind, "commit_artifact") == 0 || strcmp(kind, "discard_artifact") == 0 ||
+                 strcmp(kind, "list_outputs") == 0;
+    }
+    json_decref(plan);
+    return stages;
+}
+
+static int reload(struct cli *cli, const struct cli_args *args, const char *path, const char *text, size_t size,
                   struct bv_registry **ret_registry, struct bv_backend **ret_backend,
-                  struct bv_plan **ret_plan)
+                  struct bv_store **ret_store, struct bv_plan **ret_plan)
 {
     char id[24] = "";
     struct bv_error error = { 0 };
@@ -358,6 +399,9 @@ static int reload(struct cli *cli, const char *path, const char *text, size_t si
         return cli_tell_error(cli, "plan", path, &error);
     }
     int result = cli_open_backend(cli, id, ret_registry, ret_backend);
+    if (result == CLI_OK) {
+        result = open_store(cli, args, plan_stages(text, size), *ret_backend, ret_store);
+    }
     if (result != CLI_OK) {
         return result;
     }
@@ -376,6 +420,7 @@ int cli_cmd_exec(struct cli *cli, const struct cli_args *args)
     struct bv_registry *registry = NULL;
     struct bv_backend *backend = NULL;
     struct bv_plan *plan = NULL;
+    struct bv_store *store = NULL;
     if (args->operand_count != 1) {
         return cli_fail(cli, "exec", "write bvisor exec PLAN.json [OPTIONS]",
                         "takes exactly one plan");
@@ -390,14 +435,15 @@ int cli_cmd_exec(struct cli *cli, const struct cli_args *args)
     result = result == CLI_OK ? cli_read_file(cli, path, BV_PLAN_MAX_BYTES, &text, &size) : result;
     result = result == CLI_OK ? open_stdin(cli, args, &options) : result;
     result = result == CLI_OK ? open_secrets(cli, args, &secrets) : result;
-    result = result == CLI_OK ? reload(cli, path, text, size, &registry, &backend, &plan) : result;
+    result = result == CLI_OK ? reload(cli, args, path, text, size, &registry, &backend, &store, &plan) : result;
     if (result == CLI_OK && options.stdin_fd >= 0 && !plan_feeds_stdin(text, size)) {
         result = refuse_feed(cli);
     }
-    const struct cli_job job = { .plan = plan };
+    const struct cli_job job = { .plan = plan, .keep = !cli_given(args, CLI_O_NO_JOURNAL) };
     result = result == CLI_OK ? cli_run_job(cli, backend, &job, path, &options, &secrets) : result;
     cli_secrets_wipe(&secrets);
     bv_plan_free(plan);
     bv_registry_free(registry);
+    bv_store_free(store);
     return result;
 }

@@ -30,6 +30,10 @@ void cli_put_help(FILE *out, const struct cli_verb_row *verb);
  * 0, CLI_FAULT, CLI_REFUSED. */
 int cli_open_backend(struct cli *cli, const char *id, struct bv_registry **ret_registry,
                      struct bv_backend **ret_backend);
+/* state.c: the state directory as --journal or the environment names it; NULL: nobody does. */
+const char *cli_state_dir(struct cli *cli, const struct cli_args *args);
+/* Opens the store of staged writes in it, which is made if it does not exist. Freed by the caller. */
+int cli_open_store(struct cli *cli, const struct cli_args *args, struct bv_store **ret_store);
 /* Tells a refusal of the library: one line an item, or the document. Frees it. Returns
  * CLI_REFUSED or CLI_FAULT. */
 int cli_tell_refusal(struct cli *cli, struct bv_refusal *refusal);

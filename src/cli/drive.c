@@ -124,16 +124,28 @@ static int tell_report(struct cli *cli, const struct bv_report *report)
     return result;
 }
 
-static int finish(struct cli *cli, struct bv_run *run)
+/* Before the report is written, so that it says what became of what was staged. */
+static int settle(struct bv_run *run, struct bv_report *report, bool keep)
+{
+    struct bv_error error = { 0 };
+    if (bv_run_settle(run, report, keep, &error) == BV_OK) {
+        return CLI_OK;
+    }
+    cli_note("%s: %s", "not committed", error.text);
+    return CLI_FAULT;
+}
+
+static int finish(struct cli *cli, struct bv_run *run, bool keep)
 {
     struct bv_error error = { 0 };
     struct bv_report *report = NULL;
     if (bv_run_wait(run, &report, &error) != BV_OK) {
         return cli_tell_error(cli, "run", NULL, &error);
     }
+    const int settled = settle(run, report, keep);
     int result = tell_report(cli, report);
     if (result == CLI_OK) {
-        result = bv_report_exit_status(report);
+        result = settled == CLI_OK ? bv_report_exit_status(report) : settled;
     }
     bv_report_free(report);
     return result;
@@ -154,7 +166,7 @@ static int start(struct cli *cli, struct bv_backend *backend, const struct cli_j
 }
 
 /* From a started run to its exit status. */
-static int follow(struct cli *cli, struct bv_run *run, const sigset_t *set,
+static int follow(struct cli *cli, struct bv_run *run, bool keep, const sigset_t *set,
                   struct cli_screen screens[2])
 {
     /* Made after the start: a descriptor of ours must not take a number that --keep-fd asks for. */
@@ -166,7 +178,7 @@ static int follow(struct cli *cli, struct bv_run *run, const sigset_t *set,
     (void)close(signals);
     cli_screen_close(&screens[0]);
     cli_screen_close(&screens[1]);
-    return result == CLI_OK ? finish(cli, run) : result;
+    return result == CLI_OK ? finish(cli, run, keep) : result;
 }
 
 int cli_run_job(struct cli *cli, struct bv_backend *backend, const struct cli_job *job,
@@ -189,7 +201,7 @@ int cli_run_job(struct cli *cli, struct bv_backend *backend, const struct cli_jo
     }
     cli_secrets_wipe(secrets); /* resolved once, inside the start */
     if (run != NULL) {
-        result = follow(cli, run, &set, screens);
+        result = follow(cli, run, job->keep, &set, screens);
     }
     bv_run_free(run);
     cli_screen_close(&screens[0]);

@@ -48,6 +48,8 @@ enum cli_option_id {
     CLI_O_STAGE,
     CLI_O_COMMIT,
     CLI_O_DISCARD,
+    CLI_O_OVERWRITE,
+    CLI_O_DURABILITY,
     CLI_O_SPEC,
     CLI_O_PRINT_SPEC,
     CLI_O_SECRETS,

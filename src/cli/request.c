@@ -302,6 +302,8 @@ static int read_setting(struct cli *cli, const struct cli_setting *setting,
     case CLI_O_CAPTURE:
     case CLI_O_REPORT:
     case CLI_O_JSON:
+    case CLI_O_OVERWRITE:
+    case CLI_O_DURABILITY:
     case CLI_O_JOURNAL:
     case CLI_O_NO_JOURNAL:
     case CLI_O_SIGN:

@@ -27,6 +27,8 @@ enum bv_status_type { /* numbers are never reused */
     BV_MSG_TRIED = 11,   /* the launcher's last word: values[0] = result of installing a seccomp listener */
     BV_MSG_FRAME = 12,   /* supervisor -> init: the descriptors of the launch come along, the sealed frame first */
     BV_MSG_GO = 13,      /* supervisor -> init, under BV_FRAME_HOLD: the workload may be executed */
+    BV_MSG_TRY_STAGE = 14,   /* supervisor -> init before a frame: try overlayfs; one descriptor: a file of NUL-terminated paths, bv_try_stage() */
+    BV_MSG_STAGE_TRIED = 15, /* its answer: values[0] = 0 or -errno, [1] = enum bv_stage_trial, and from ROOT on the place of a root behind it */
 };
 
 enum bv_figure { /* bit n of values[0] says that values[n + 1] was measured */
@@ -35,6 +37,9 @@ enum bv_figure { /* bit n of values[0] says that values[n + 1] was measured */
 };
 
 enum bv_trial { BV_TRIAL_OPEN_TREE = 0, BV_TRIAL_MOUNT_SETATTR = 1, BV_TRIAL_NPROC_USERNS = 2, BV_TRIAL_NPROC_BINDS = 3, BV_TRIAL_REMOUNT = 4 };
+enum bv_stage_trial { /* where trying overlayfs failed */
+    BV_STAGE_TRIAL_MOUNT = 0, BV_STAGE_TRIAL_COPY_UP = 1, BV_STAGE_TRIAL_WHITEOUT = 2, BV_STAGE_TRIAL_MKDIR = 3, BV_STAGE_TRIAL_ROOT = 4,
+};
 #define BV_NOT_TRIED (-1000) /* as a result; no errno is as large */
 
 /* Descriptors that come with a frame: the frame itself, streams, leaf and accounts, tasks files, kept ones. */
@@ -50,7 +55,7 @@ enum bv_trial { BV_TRIAL_OPEN_TREE = 0, BV_TRIAL_MOUNT_SETATTR = 1, BV_TRIAL_NPR
     X(18, DESCRIPTORS, "arranging descriptors") X(19, CREDENTIALS, "dropping privileges") X(20, NO_NEW_PRIVS, "setting no_new_privs") \
     X(21, LANDLOCK, "applying Landlock") X(22, SECCOMP, "installing the seccomp filter") X(23, CANARY, "running the canaries") \
     X(24, CWD, "entering the working directory") X(25, EXEC, "executing the workload") X(26, INIT_LOOP, "supervising in init") \
-    X(27, TIMER, "arming a timer") X(28, LAUNCHER, "executing the launcher")
+    X(27, TIMER, "arming a timer") X(28, LAUNCHER, "executing the launcher") X(29, MOUNT_OVERLAY, "mounting overlayfs over a staged root")
 
 enum bv_stage {
 #define BV_STAGE_ENUM(number, name, text) BV_STAGE_##name = number,

@@ -16,6 +16,7 @@
 #include "contract/intent.h"
 #include "run/drift.h"
 #include "run/refuse.h"
+#include "run/staging.h"
 
 struct bv_survey *bv_survey_new(void)
 {
@@ -106,7 +107,7 @@ enum bv_status bv_survey_workload(struct bv_survey *survey, struct bv_backend *b
 }
 
 enum bv_status bv_survey_machine(struct bv_survey *survey, struct bv_backend *backend,
-                                 struct bv_error *error)
+                                 const struct bv_spec *spec, struct bv_error *error)
 {
     BV_ASSERT(!survey->facts);
     survey->facts = bv_snapshot_new();
@@ -114,6 +115,9 @@ enum bv_status bv_survey_machine(struct bv_survey *survey, struct bv_backend *ba
         return bv_fail_nomem(error);
     }
     enum bv_status status = backend->ops->probe(backend->context, survey->facts, error);
+    if (status == BV_OK) {
+        status = bv_staging_probe(backend, spec, survey->facts, error);
+    }
     /* A backend can fail to look, but it is the planner that refuses. */
     return status == BV_E_REFUSED ? bv_fail(error, BV_E_FAULT, "probe",
                                             "the backend refused instead of reporting facts")
@@ -150,6 +154,9 @@ static enum bv_status decide(struct bv_backend *backend, const struct bv_spec *s
         /* Mounts that this very planning has read are not read again. */
         const uint64_t age = backend->sys->boot_micros() - began_micros;
         enum bv_status checked = bv_grants_check(backend, spec, age + 1, &grants, error);
+        if (checked == BV_OK) {
+            checked = bv_staging_check(backend, spec, &grants, error);
+        }
         if (checked != BV_OK) {
             status = checked;
             bv_refusal_free(joins ? NULL : grants);
@@ -200,7 +207,7 @@ static enum bv_status refuse_in_order(struct bv_backend *backend, const struct b
 {
     struct bv_plan *plan = NULL;
     struct bv_refusal *refusal = NULL;
-    enum bv_status status = bv_survey_machine(survey, backend, error);
+    enum bv_status status = bv_survey_machine(survey, backend, spec, error);
     if (status != BV_OK) {
         return status;
     }
@@ -251,7 +258,7 @@ enum bv_status bv_survey_plan(struct bv_survey *survey, struct bv_backend *backe
         status = bv_grants_read(backend, spec, error);
     }
     if (status == BV_OK) {
-        status = bv_survey_machine(survey, backend, error);
+        status = bv_survey_machine(survey, backend, spec, error);
     }
     return status == BV_OK
                ? decide(backend, spec, survey, began_micros, ret_plan, ret_refusal, error)
@@ -361,7 +368,7 @@ static enum bv_status reload(struct bv_backend *backend, const struct bv_saved_p
                                   ret_refusal, error);
     }
     if (status == BV_OK) {
-        status = bv_survey_machine(survey, backend, error);
+        status = bv_survey_machine(survey, backend, saved->spec, error);
     }
     struct bv_refusal *drift = NULL;
     if (status == BV_OK) {
@@ -446,7 +453,7 @@ enum bv_status bv_probe_json(struct bv_backend *backend, char **ret_text, struct
     if (!survey) {
         return bv_fail_nomem(error);
     }
-    enum bv_status status = bv_survey_machine(survey, backend, error);
+    enum bv_status status = bv_survey_machine(survey, backend, NULL, error);
     if (status != BV_OK) {
         return status;
     }

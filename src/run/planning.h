@@ -19,9 +19,9 @@ BV_MUST_CHECK enum bv_status bv_survey_workload(struct bv_survey *survey,
                                                 struct bv_backend *backend,
                                                 const struct bv_spec *spec, bool hash_later,
                                                 struct bv_error *error);
-/* Probes the machine. */
+/* Probes the machine, staging included where the spec asks for it; spec NULL: where the backend was told a place for it. */
 BV_MUST_CHECK enum bv_status bv_survey_machine(struct bv_survey *survey, struct bv_backend *backend,
-                                               struct bv_error *error);
+                                               const struct bv_spec *spec, struct bv_error *error);
 /* Both, and a plan that is decided but not bound yet (bv_plan_bind()). As bv_plan_create() otherwise. */
 BV_MUST_CHECK enum bv_status bv_survey_plan(struct bv_survey *survey, struct bv_backend *backend,
                                             const struct bv_spec *spec, bool hash_later,

@@ -22,6 +22,7 @@
 #include "run/leases.h"
 #include "run/planning.h"
 #include "run/refuse.h"
+#include "run/staging.h"
 
 #define STAMP_BYTES   40
 
@@ -32,10 +33,13 @@ struct bv_run {
     struct bv_survey *survey; /* of the start; holds the workload's descriptor and identity */
     struct bv_leases leases;
     struct bv_observation *observation;
+    struct bv_staging *staging; /* NULL: nothing is staged */
     struct bv_execution execution;
+    const struct bv_artifact *artifacts; /* the staging's */
+    size_t artifact_count;
     void *state; /* the backend's run; NULL once closed */
     int cancel_fd;
-    bool done, taken;
+    bool done, taken, listed;
     char attempt[BV_ATTEMPT_TEXT_SIZE];
     char started_at[STAMP_BYTES], finished_at[STAMP_BYTES];
     char fault[300]; /* "" while all is well */
@@ -108,7 +112,7 @@ static enum bv_status check_drift(struct bv_run *run, uint64_t max_age_micros,
         return status;
     }
     char hash[BV_DIGEST_TEXT_SIZE];
-    status = bv_survey_machine(run->survey, backend, error);
+    status = bv_survey_machine(run->survey, backend, bv_plan_spec(run->plan), error);
     if (status == BV_OK && !bv_profile_digest(id, run->survey->facts, hash)) {
         status = bv_fail_nomem(error);
     }
@@ -141,6 +145,9 @@ static enum bv_status check_start(struct bv_run *run, const struct bv_run_option
     enum bv_status status = bv_leases_check_fds(run->backend, run->plan, -EBADF, refusal, error);
     if (status == BV_OK && !*refusal) {
         status = bv_grants_check(run->backend, spec, options->probe_max_age_micros, refusal, error);
+    }
+    if (status == BV_OK && !*refusal) {
+        status = bv_staging_check(run->backend, spec, refusal, error);
     }
     if (status != BV_OK || *refusal) {
         return status;
@@ -179,6 +186,10 @@ static enum bv_status prepare(struct bv_run *run, const struct bv_run_options *o
     if (r < 0) {
         return bv_fail_sys(error, "start", r, "making the attempt's id and time");
     }
+    enum bv_status status = bv_staging_begin(run->backend, bv_plan_spec(run->plan), run->attempt, &run->staging, error);
+    if (status != BV_OK) {
+        return status;
+    }
     run->execution = (struct bv_execution){
         .attempt = run->attempt,
         .intent = bv_plan_intent(run->plan),
@@ -194,6 +205,7 @@ static enum bv_status prepare(struct bv_run *run, const struct bv_run_options *o
         .secret_values = run->leases.values,
         .observation = run->observation,
     };
+    run->execution.staged = bv_staging_items(run->staging, &run->execution.staged_count);
     return BV_OK;
 }
 
@@ -441,6 +453,20 @@ static enum bv_status drive(struct bv_run *run, struct bv_error *error)
     return BV_OK;
 }
 
+/* What a staged run changed belongs into what is sealed, so it is listed before. */
+static void list_artifacts(struct bv_run *run, const struct bv_artifact **ret_artifacts, size_t *ret_count)
+{
+    if (run->staging && !run->listed) {
+        const int r = bv_staging_list(run->staging, run->observation, &run->artifacts, &run->artifact_count);
+        if (r < 0) {
+            fault(run, "what the run staged could not be listed", strerrordesc_np(-r));
+        }
+        run->listed = true;
+    }
+    *ret_artifacts = run->artifacts;
+    *ret_count = run->artifact_count;
+}
+
 enum bv_status bv_run_wait(struct bv_run *run, struct bv_report **ret_report,
                            struct bv_error *error)
 {
@@ -454,6 +480,9 @@ enum bv_status bv_run_wait(struct bv_run *run, struct bv_report **ret_report,
     if (status != BV_OK) {
         return status;
     }
+    const struct bv_artifact *artifacts = NULL;
+    size_t artifact_count = 0;
+    list_artifacts(run, &artifacts, &artifact_count);
     char kernel[96];
     int r = run->backend->sys->kernel_release(kernel, sizeof(kernel));
     if (r < 0) {
@@ -466,10 +495,32 @@ enum bv_status bv_run_wait(struct bv_run *run, struct bv_report **ret_report,
         .kernel = kernel,
         .uid = run->backend->sys->effective_uid(),
         .fault = run->fault[0] ? run->fault : NULL,
+        .artifacts = artifacts,
+        .artifact_count = artifact_count,
     };
     /* When memory runs out here the run keeps what it observed, and the caller may ask again. */
     status = bv_report_seal(run->plan, run->observation, &facts, ret_report, error);
     run->taken = status == BV_OK;
+    return status;
+}
+
+enum bv_status bv_run_settle(struct bv_run *run, struct bv_report *report, bool keep, struct bv_error *error)
+{
+    struct bv_disposed disposed;
+    if (!run || !report) {
+        return bv_fail(error, BV_E_INVALID, "", "a run and its report are needed");
+    }
+    if (!run->taken) {
+        return bv_fail(error, BV_E_STATE, "", "the report of this run was not taken yet");
+    }
+    if (!run->staging) {
+        return BV_OK;
+    }
+    const enum bv_status status = bv_staging_settle(run->staging, bv_plan_intent(run->plan),
+                                                    bv_report_outcome(report) == BV_OUTCOME_COMPLETED, keep, &disposed, error);
+    if (disposed.decided && !bv_report_dispose(report, disposed.decided, disposed.applied, disposed.detail)) {
+        return status == BV_OK ? bv_fail_nomem(error) : status;
+    }
     return status;
 }
 
@@ -480,6 +531,7 @@ void bv_run_free(struct bv_run *run)
     }
     run->backend->ops->close_run(BV_TAKE(run->state));
     bv_leases_done(&run->leases);
+    bv_staging_free(run->staging);
     bv_observation_free(run->observation);
     bv_survey_free(run->survey);
     bv_cleanup_fd(&run->cancel_fd);

@@ -114,7 +114,7 @@ static void test_header(void)
     size_t size;
     uint8_t *bytes = encode(f, &size);
 
-    tap_ok(memcmp(bytes, "BVFRAME1\x02\0\0\0", 12) == 0, "magic and version, little-endian");
+    tap_ok(memcmp(bytes, "BVFRAME1\x03\0\0\0", 12) == 0, "magic and version, little-endian");
     tap_ok((size_t)(bytes[12] | bytes[13] << 8 | bytes[14] << 16) == size && bytes[15] == 0,
            "total length");
     tap_ok(bytes[HEADER] == (uint8_t)f->flags && bytes[HEADER + 4] == (1000 & 0xff),

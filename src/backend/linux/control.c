@@ -210,14 +210,14 @@ void linux_read_control(struct linux_run *run)
     }
 }
 
-int linux_send_frame(struct linux_run *run, const int *fds, size_t count)
+int linux_send_order(int control_fd, enum bv_status_type type, const int *fds, size_t count)
 {
     uint8_t bytes[BV_STATUS_BYTES];
     union {
         struct cmsghdr header;
         unsigned char room[CMSG_SPACE(BV_FRAME_DESCRIPTORS_MAX * sizeof(int))];
     } control = { 0 };
-    const struct bv_status_message message = { .type = BV_MSG_FRAME };
+    const struct bv_status_message message = { .type = type };
     struct iovec vector = { .iov_base = bytes, .iov_len = sizeof bytes };
     struct msghdr header = {
         .msg_iov = &vector,
@@ -233,7 +233,7 @@ int linux_send_frame(struct linux_run *run, const int *fds, size_t count)
     memcpy(CMSG_DATA(&control.header), fds, count * sizeof(int));
     ssize_t n;
     do {
-        n = sendmsg(run->control_fd, &header, MSG_DONTWAIT | MSG_NOSIGNAL);
+        n = sendmsg(control_fd, &header, MSG_DONTWAIT | MSG_NOSIGNAL);
     } while (n < 0 && errno == EINTR);
     return n < 0 ? -errno : n == BV_STATUS_BYTES ? 0 : -EIO;
 }

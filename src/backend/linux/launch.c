@@ -369,7 +369,7 @@ static enum bv_status send_frame(struct linux_run *run, struct parcel *parcel,
     }
     bundle.fds[0] = parcel->frame_fd;
     run->deadline[DEADLINE_HANDSHAKE] = linux_now_ns() + LINUX_HANDSHAKE_NS;
-    const int result = linux_send_frame(run, bundle.fds, bundle.count);
+    const int result = linux_send_order(run->control_fd, BV_MSG_FRAME, bundle.fds, bundle.count);
     return result < 0 ? bv_fail_sys(error, "launcher", result, "sending the launch frame") : BV_OK;
 }
 

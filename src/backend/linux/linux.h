@@ -26,6 +26,7 @@ enum linux_word {
     LW_PIDS_PEAK, LW_MEMORY_PEAK,   /* 1: the leaf has an exact peak */
     LW_MEMSW,              /* 1: v1 memory.memsw.limit_in_bytes / v2 memory.swap.max exists */
     LW_PROC_FD_SIZE,       /* 1: st_size of /proc/PID/fd is the number of descriptors (6.2) */
+    LW_STAGING,            /* 1: overlayfs mounts and copies up in the state directory, over every root of the spec */
     LW_COUNT,
 };
 _Static_assert(LW_COUNT <= 64, "typed facts fit in bv_profile.word");
@@ -37,6 +38,8 @@ struct linux_context;
 
 /* ---- probe.c, profile.c, classify.c ---- */
 enum bv_status linux_probe(void *context, struct bv_snapshot *facts, struct bv_error *error);
+enum bv_status linux_try_staging(void *context, const char *dir, const char *const *roots, size_t root_count, struct bv_snapshot *facts,
+                                 struct bv_error *error);
 void linux_profile(void *context, const struct bv_snapshot *facts, struct bv_profile *profile);
 void linux_classify(void *context, const struct bv_profile *profile, const struct bv_intent *intent,
                     const struct bv_requirement *requirement, struct bv_verdict *ret_verdict);
