@@ -8,6 +8,8 @@
 #include <bvisor/plan.h>
 #include <bvisor/report.h>
 #include <bvisor/backend.h>
+#include <bvisor/host.h>
 #include <bvisor/run.h>
+#include <bvisor/sign.h>
 
 #endif

@@ -3,6 +3,7 @@
 #define BVISOR_RUN_H
 
 #include <bvisor/backend.h>
+#include <bvisor/host.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -42,8 +43,10 @@ struct bv_run_options { /* zero-initialise with BV_RUN_OPTIONS_INIT */
     void *secret_context;
     uint64_t probe_max_age_micros; /* 0: the machine is probed again before the run. Else a probe of the same backend that found the
                                     * plan's very profile at most so long ago serves: for a run that follows its planning at once */
+    struct bv_journal *journal; /* where the run is recorded; must outlive it. The workload exists only once its start is durable there; when that
+                                 * cannot be, nothing runs. NULL: no record */
 };
-#define BV_RUN_OPTIONS_INIT { -1, -1, -1, BV_CAPTURE_DEFAULT_BYTES, NULL, NULL, 0 }
+#define BV_RUN_OPTIONS_INIT { -1, -1, -1, BV_CAPTURE_DEFAULT_BYTES, NULL, NULL, 0, NULL }
 
 struct bv_run;
 /* Re-probes, refuses on drift (BV_E_REFUSED, *ret_refusal), resolves secrets, starts. The plan, options and backend must outlive the run. */
@@ -64,10 +67,14 @@ BV_API BV_MUST_CHECK enum bv_status bv_run_dispatch(struct bv_run *run, bool *re
 BV_API void bv_run_cancel(struct bv_run *run);
 /* Dispatches until done, seals, gives the report. Once per run. */
 BV_API BV_MUST_CHECK enum bv_status bv_run_wait(struct bv_run *run, struct bv_report **ret_report, struct bv_error *error);
+/* Records the report in the run's journal; without one nothing is done. Once per run, after bv_run_wait(). BV_OK: it is durable. BV_E_SYS,
+ * BV_E_CORRUPT, BV_E_NOMEM: it is not persisted, and a recovery will say that the attempt was rolled back. BV_E_STATE: out of order. */
+BV_API BV_MUST_CHECK enum bv_status bv_run_record(struct bv_run *run, const struct bv_report *report, struct bv_error *error);
 /* Kills what is left and frees. bv_run_free(NULL) does nothing. */
 BV_API void bv_run_free(struct bv_run *run);
 
-/* bv_run_begin() and bv_run_wait(). BV_OK sets only *ret_report, BV_E_REFUSED only *ret_refusal. */
+/* bv_run_begin(), bv_run_wait() and bv_run_record(). BV_OK sets only *ret_report, BV_E_REFUSED only *ret_refusal. A report that could not be
+ * recorded is given beside the error that says so. */
 BV_API BV_MUST_CHECK enum bv_status bv_run_confined(const struct bv_spec *spec, struct bv_backend *backend, const struct bv_run_options *options,
                                                     struct bv_report **ret_report, struct bv_refusal **ret_refusal, struct bv_error *error);
 

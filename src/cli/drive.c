@@ -124,16 +124,33 @@ static int tell_report(struct cli *cli, const struct bv_report *report)
     return result;
 }
 
-static int finish(struct cli *cli, struct bv_run *run)
+/* What is not persisted is never taken for it: the report is still given, and a status of 0 becomes 125. */
+static int record(struct bv_run *run, const struct bv_report *report)
+{
+    struct bv_error error = { 0 };
+    if (bv_run_record(run, report, &error) == BV_OK) {
+        return CLI_OK;
+    }
+    cli_note("journal: the report is not persisted: %s", error.text[0] == '\0' ? bv_status_name(error.status) : error.text);
+    return CLI_FAULT;
+}
+
+static int finish(struct cli *cli, struct bv_run *run, const struct bv_key *key)
 {
     struct bv_error error = { 0 };
     struct bv_report *report = NULL;
     if (bv_run_wait(run, &report, &error) != BV_OK) {
         return cli_tell_error(cli, "run", NULL, &error);
     }
+    if (key != NULL && bv_report_sign(report, key, &error) != BV_OK) {
+        bv_report_free(report);
+        return cli_tell_error(cli, "--sign", NULL, &error);
+    }
+    int recorded = record(run, report);
     int result = tell_report(cli, report);
     if (result == CLI_OK) {
         result = bv_report_exit_status(report);
+        result = result == 0 ? recorded : result;
     }
     bv_report_free(report);
     return result;
@@ -154,7 +171,7 @@ static int start(struct cli *cli, struct bv_backend *backend, const struct cli_j
 }
 
 /* From a started run to its exit status. */
-static int follow(struct cli *cli, struct bv_run *run, const sigset_t *set,
+static int follow(struct cli *cli, struct bv_run *run, const struct bv_key *key, const sigset_t *set,
                   struct cli_screen screens[2])
 {
     /* Made after the start: a descriptor of ours must not take a number that --keep-fd asks for. */
@@ -166,11 +183,12 @@ static int follow(struct cli *cli, struct bv_run *run, const sigset_t *set,
     (void)close(signals);
     cli_screen_close(&screens[0]);
     cli_screen_close(&screens[1]);
-    return result == CLI_OK ? finish(cli, run) : result;
+    return result == CLI_OK ? finish(cli, run, key) : result;
 }
 
 int cli_run_job(struct cli *cli, struct bv_backend *backend, const struct cli_job *job,
-                const char *source, struct bv_run_options *options, struct cli_secrets *secrets)
+                const char *source, struct bv_run_options *options, const struct bv_key *key,
+                struct cli_secrets *secrets)
 {
     struct cli_screen screens[2] = { CLI_SCREEN_NONE, CLI_SCREEN_NONE };
     sigset_t set;
@@ -189,7 +207,7 @@ int cli_run_job(struct cli *cli, struct bv_backend *backend, const struct cli_jo
     }
     cli_secrets_wipe(secrets); /* resolved once, inside the start */
     if (run != NULL) {
-        result = follow(cli, run, &set, screens);
+        result = follow(cli, run, key, &set, screens);
     }
     bv_run_free(run);
     cli_screen_close(&screens[0]);

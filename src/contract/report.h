@@ -12,6 +12,7 @@ struct bv_report {
     struct bv_buf body; /* canonical text: the very bytes that were hashed */
     char body_hash[BV_DIGEST_TEXT_SIZE];
     struct ending ending;
+    char signature[320]; /* canonical object; "" while unsigned */
 };
 
 /* INTERFACE.md 3. Appended to buf, which says whether it failed. */

@@ -16,6 +16,9 @@ enum bv_status bv_run_confined(const struct bv_spec *spec, struct bv_backend *ba
     enum bv_status status = bv_run_begin(backend, spec, options, &run, ret_refusal, error);
     if (status == BV_OK) {
         status = bv_run_wait(run, ret_report, error);
+        if (status == BV_OK) {
+            status = bv_run_record(run, *ret_report, error);
+        }
     }
     bv_run_free(run);
     return status;
