@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/step.h"
+
 /* ---- locks ---- */
 
 int journal_hold(struct bv_journal *journal, const char *attempt, uint64_t seq)
@@ -284,8 +286,11 @@ enum bv_status bv_journal_append(struct bv_journal *journal, const char *attempt
     (void)pthread_mutex_lock(&journal->lock);
     enum bv_status status = journal_begin(journal, true, error);
     if (status == BV_OK) {
+        BV_STEP("event begun");
         status = append(journal, attempt, kind, payload, document, error);
+        BV_STEP("event added");
         status = journal_end(journal, status, error);
+        BV_STEP("event durable");
     }
     if (status != BV_OK && kind == BV_EVENT_STARTED) {
         journal_release(journal, attempt); /* it never began */

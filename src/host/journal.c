@@ -117,7 +117,17 @@ enum bv_status journal_begin(struct bv_journal *journal, bool write, struct bv_e
     if (write && journal->broken) {
         return bv_fail(error, BV_E_SYS, journal->dir, "an earlier write to the journal failed, so no later one can be relied on");
     }
-    return journal_exec(journal, write ? "BEGIN IMMEDIATE" : "BEGIN", error);
+    /* SQLite's writers poll for each other; on this lock they queue. Opening holds it while the tables are made. */
+    const int r = write && !journal->writing ? bv_lock_take(journal->live_fd, JOURNAL_WRITER, true) : 0;
+    if (r < 0) {
+        return bv_fail_sys(error, journal->dir, r, "locking the journal");
+    }
+    enum bv_status status = journal_exec(journal, write ? "BEGIN IMMEDIATE" : "BEGIN", error);
+    if (write && status != BV_OK && !journal->writing) {
+        bv_lock_drop(journal->live_fd, JOURNAL_WRITER);
+    }
+    journal->writing = write && (journal->writing || status == BV_OK);
+    return status;
 }
 
 enum bv_status journal_end(struct bv_journal *journal, enum bv_status status, struct bv_error *error)
@@ -128,6 +138,10 @@ enum bv_status journal_end(struct bv_journal *journal, enum bv_status status, st
     }
     if (status != BV_OK) {
         (void)sqlite3_exec(journal->db, "ROLLBACK", NULL, NULL, NULL); /* SQLite may have done so itself */
+    }
+    if (journal->writing) {
+        bv_lock_drop(journal->live_fd, JOURNAL_WRITER);
+        journal->writing = false;
     }
     return status;
 }
@@ -170,16 +184,18 @@ static enum bv_status make_tables(struct bv_journal *journal, struct bv_error *e
 /* Several processes may come to an empty directory at once: one makes the tables, the others wait for it. */
 static enum bv_status make_once(struct bv_journal *journal, struct bv_error *error)
 {
-    const int r = bv_lock_take(journal->live_fd, JOURNAL_MAKING, true);
+    const int r = bv_lock_take(journal->live_fd, JOURNAL_WRITER, true);
     if (r < 0) {
         return bv_fail_sys(error, journal->dir, r, "locking the journal");
     }
     int64_t version = 0;
     enum bv_status status = read_number(journal, "PRAGMA user_version", &version, error);
+    journal->writing = true; /* journal_end() drops the lock */
     if (status == BV_OK && version == 0) {
         status = make_tables(journal, error);
     }
-    bv_lock_drop(journal->live_fd, JOURNAL_MAKING);
+    bv_lock_drop(journal->live_fd, JOURNAL_WRITER);
+    journal->writing = false;
     return status;
 }
 

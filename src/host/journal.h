@@ -15,7 +15,7 @@
 
 #define JOURNAL_FILE   "journal.db"
 #define JOURNAL_LIVE   "live"     /* byte `seq` is locked while the supervisor of the attempt that started at seq lives */
-#define JOURNAL_MAKING 0u         /* its first byte: held while the journal is made */
+#define JOURNAL_WRITER 0u         /* its first byte: held by the one that writes */
 #define JOURNAL_MAGIC  0x62766a31 /* application_id, "bvj1" */
 #define JOURNAL_FORMAT 1
 
@@ -31,6 +31,7 @@ struct bv_journal {
     sqlite3 *db;
     int live_fd;
     struct held *held;
+    bool writing; /* holds the writers' lock */
     bool broken; /* a write failed in a way that leaves open what is on the disk: nothing more is written through this one */
     char dir[PATH_MAX];
 };

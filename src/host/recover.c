@@ -89,11 +89,13 @@ static enum bv_status record(struct bv_journal *journal, const struct open_attem
         status = journal_chain(journal, &chain, error);
         if (status == BV_OK) {
             status = journal_add(journal, &chain, open->attempt, BV_EVENT_RECOVERY, payload.data, NULL, error);
+            BV_STEP("recovery added");
         }
         if (status == BV_OK) {
             status = journal_set_open(journal, open->attempt, open->seq, false, error);
         }
         status = journal_end(journal, status, error);
+        BV_STEP("recovery durable");
     }
     bv_buf_done(&payload);
     return status;
