@@ -205,13 +205,13 @@ def full():
         return
     top = fresh_directory()
     script = """mount -t tmpfs -o size=2M,mode=755 none "$1" || exit 77
-mkdir -m 700 "$1/state" "$1/work"
-run() { "$0" run --journal "$1/state" --system --spawn any --rw "$1/work" -- sh -c "$2"; echo "$?"; }
+mkdir -m 700 "$1/state" "$1/inside"
+run() { "$0" run --journal "$1/state" --system --spawn any --rw "$1/inside" -- sh -c "$2"; echo "$?"; }
 run "$1" 'echo ran'
-run "$1" "cat /dev/zero >$1/work/fill 2>/dev/null; echo ran"
+run "$1" "cat /dev/zero >$1/inside/fill 2>/dev/null; echo ran"
 "$0" journal list --journal "$1/state" | cut -c34-
 run "$1" 'echo ran'
-rm "$1/work/fill"
+rm "$1/inside/fill"
 run "$1" 'echo ran'
 "$0" journal list --journal "$1/state" | cut -c54-70
 "$0" journal verify --journal "$1/state"; echo "$?"
