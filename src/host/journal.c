@@ -216,12 +216,40 @@ static enum bv_status check_format(struct bv_journal *journal, struct bv_error *
     return status;
 }
 
+static int open_file(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int flags, int *ret_flags)
+{
+    sqlite3_vfs *own = ((struct journal_vfs *)(void *)vfs)->own;
+    int there = 0;
+    if ((flags & SQLITE_OPEN_WAL) && name && own->xAccess(own, name, SQLITE_ACCESS_EXISTS, &there) == SQLITE_OK && there) {
+        flags &= ~SQLITE_OPEN_CREATE;
+    }
+    return own->xOpen(own, name, file, flags, ret_flags);
+}
+
+/* Registered under a name that no other journal has, and not as the default: other users of SQLite in this process see nothing of it. */
+static int make_vfs(struct bv_journal *journal)
+{
+    journal->vfs.own = sqlite3_vfs_find(NULL);
+    if (!journal->vfs.own) {
+        return SQLITE_CANTOPEN;
+    }
+    journal->vfs.vfs = *journal->vfs.own;
+    journal->vfs.vfs.pNext = NULL;
+    journal->vfs.vfs.xOpen = open_file;
+    (void)snprintf(journal->vfs.name, sizeof(journal->vfs.name), "bvisor-%p", (void *)journal);
+    journal->vfs.vfs.zName = journal->vfs.name;
+    return sqlite3_vfs_register(&journal->vfs.vfs, 0);
+}
+
 static enum bv_status open_database(struct bv_journal *journal, struct bv_error *error)
 {
     char path[PATH_MAX + sizeof(JOURNAL_FILE) + 1];
     (void)snprintf(path, sizeof(path), "%s/%s", journal->dir, JOURNAL_FILE);
-    int code = sqlite3_open_v2(path, &journal->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_PRIVATECACHE,
-                               NULL);
+    int code = make_vfs(journal);
+    if (code == SQLITE_OK) {
+        code = sqlite3_open_v2(path, &journal->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_PRIVATECACHE,
+                               journal->vfs.name);
+    }
     if (!journal->db) {
         return bv_fail_nomem(error);
     }
@@ -311,6 +339,9 @@ void bv_journal_free(struct bv_journal *journal)
         return;
     }
     (void)sqlite3_close(journal->db); /* no statement outlives its call */
+    if (journal->vfs.own) {
+        (void)sqlite3_vfs_unregister(&journal->vfs.vfs);
+    }
     while (journal->held) {
         struct held *held = journal->held;
         journal->held = held->next;

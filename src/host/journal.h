@@ -25,10 +25,19 @@ struct held { /* an attempt whose byte this journal holds */
     char attempt[40];
 };
 
+/* SQLite's own files, but for one thing: it syncs the directory of a write-ahead log that it was told to make, also when the log was there. That is
+ * a sync more in every process; a log that is there is opened as one that is. */
+struct journal_vfs {
+    sqlite3_vfs vfs; /* first: SQLite hands it back to us */
+    sqlite3_vfs *own;
+    char name[40];
+};
+
 struct bv_journal {
     pthread_mutex_t lock; /* held by every public call */
     const struct bv_sys *sys;
     sqlite3 *db;
+    struct journal_vfs vfs;
     int live_fd;
     struct held *held;
     bool writing; /* holds the writers' lock */
