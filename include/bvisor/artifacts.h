@@ -20,12 +20,13 @@ BV_API BV_MUST_CHECK enum bv_status bv_store_open(const char *state_dir, struct 
 /* NULL is a no-op. No run, backend or call may use the store any more. */
 BV_API void bv_store_free(struct bv_store *store);
 
-/* Told of dispositions. decided: must have made its record durable when it returns BV_OK; anything else and nothing is moved. settled: how it
- * ended. Both in the thread of the call that disposes. */
+/* Told of dispositions, in the thread of the call that disposes. Each must have made its record durable when it returns BV_OK. decided: anything else
+ * and nothing is moved. settled, how it ended: anything else, and what tells bv_store_settle() that it is to be told again stays. Both may be told the
+ * same thing again by a settling after a crash. */
 struct bv_store_events {
     void *context;
     enum bv_status (*decided)(void *context, const char *attempt, const char *decision /* "commit", "discard" */, struct bv_error *error);
-    void (*settled)(void *context, const char *attempt, const char *decision, bool applied, const char *detail);
+    enum bv_status (*settled)(void *context, const char *attempt, const char *decision, bool applied, const char *detail, struct bv_error *error);
 };
 /* Copied; NULL: nobody is told. Before the store is used. */
 BV_API void bv_store_set_events(struct bv_store *store, const struct bv_store_events *events);
@@ -37,6 +38,8 @@ enum bv_store_state {
     BV_STORE_DECIDED = 3,  /* a commit was cut off before everything was ready: it will be undone */
     BV_STORE_PREPARED = 4, /* a commit was cut off while names were exchanged: it will be finished, or undone wholly */
     BV_STORE_APPLIED = 5,  /* a commit was done and only its remains were not cleared */
+    BV_STORE_LISTED = 6,   /* its run ended and was cut off before it was kept or decided about */
+    BV_STORE_DISCARDING = 7, /* a discard was cut off: it will be finished */
 };
 /* False ends the listing. attempt: 32 hexadecimal digits. */
 typedef bool bv_store_fn(void *context, const char *attempt, enum bv_store_state state);
@@ -44,9 +47,9 @@ typedef bool bv_store_fn(void *context, const char *attempt, enum bv_store_state
 BV_API BV_MUST_CHECK enum bv_status bv_store_each(struct bv_store *store, bv_store_fn *fn, void *context, struct bv_error *error);
 
 enum bv_settled { BV_SETTLED_NOTHING = 0, BV_SETTLED_LIVE = 1, BV_SETTLED_DROPPED = 2, BV_SETTLED_UNDONE = 3, BV_SETTLED_APPLIED = 4 };
-/* Settles what a crash cut off: see enum bv_store_state. NOTHING: there was nothing to settle; a kept one is never touched. Idempotent, and safe
- * beside live runs. BV_E_INVALID: no such attempt; BV_E_CORRUPT: its records contradict each other, and nothing was changed; BV_E_SYS: something of
- * it could not be done, and the same call may be tried again. */
+/* Settles what a crash cut off: see enum bv_store_state; one that is only listed is dropped. NOTHING: there was nothing to settle; a kept one is
+ * never touched. Idempotent, and safe beside live runs. BV_E_INVALID: no such attempt; BV_E_CORRUPT: its records contradict each other, and nothing
+ * was changed; BV_E_SYS: something of it could not be done, and the same call may be tried again. */
 BV_API BV_MUST_CHECK enum bv_status bv_store_settle(struct bv_store *store, const char *attempt, enum bv_settled *ret_settled, struct bv_error *error);
 
 enum bv_change { BV_CHANGE_ADDED = 0, BV_CHANGE_MODIFIED = 1, BV_CHANGE_REMOVED = 2 };

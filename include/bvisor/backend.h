@@ -161,6 +161,9 @@ struct bv_execution { /* all a backend gets to run a plan; valid until its close
     bool hold;                   /* build everything, but let the workload begin only at release(); identity->digest is "" until then */
 };
 
+/* Told of each thing that a sweep found: "cgroup /sys/fs/cgroup/bvisor-...". */
+typedef void bv_swept_fn(void *context, const char *what);
+
 struct bv_backend_ops { /* append-only */
     uint32_t abi_version; /* BV_BACKEND_ABI */
     const char *id;       /* [a-z0-9_]{1,16} */
@@ -204,6 +207,9 @@ struct bv_backend_ops { /* append-only */
      * Called after probe and only where staging is asked for, or asked about. */
     enum bv_status (*try_staging)(void *context, const char *dir, const char *const *roots, size_t root_count, struct bv_snapshot *facts,
                                   struct bv_error *error);
+    /* Optional (may be NULL). Ends and removes what a dead supervisor's run of this attempt left on the machine, and nothing else; with dry_run
+     * it only looks. Finding nothing is BV_OK. Idempotent; thread-safe. */
+    enum bv_status (*sweep)(void *context, const char *attempt, bool dry_run, bv_swept_fn *fn, void *fn_context, struct bv_error *error);
 };
 
 struct bv_backend; /* an instance: {ops, context} and a cache of file digests; thread-safe */

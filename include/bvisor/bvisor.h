@@ -9,6 +9,8 @@
 #include <bvisor/report.h>
 #include <bvisor/backend.h>
 #include <bvisor/artifacts.h>
+#include <bvisor/host.h>
 #include <bvisor/run.h>
+#include <bvisor/sign.h>
 
 #endif

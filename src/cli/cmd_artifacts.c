@@ -1,4 +1,4 @@
-/* cli/cmd_artifacts.c - what staged runs wrote: list, diff, commit, discard, export; and recover, which settles what a crash cut off. */
+/* cli/cmd_artifacts.c - what staged runs wrote: list, diff, commit, discard, export. */
 #include "cli/commands.h"
 
 #include <errno.h>
@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "cli/render.h"
+#include "cli/state.h"
 #include "cli/text.h"
 
 struct asked {
@@ -16,6 +17,8 @@ struct asked {
     const char *action, *attempt;
     struct bv_selection selection;
 };
+
+static const char *const durabilities[] = { "atomic", "durable", "best-effort" }; /* in the order of the enum */
 
 static int check_usage(struct cli *cli, const struct cli_args *args, struct asked *asked)
 {
@@ -35,6 +38,14 @@ static int check_usage(struct cli *cli, const struct cli_args *args, struct aske
     if (!commits && (cli_given(args, CLI_O_OVERWRITE) || cli_given(args, CLI_O_DURABILITY))) {
         return cli_fail(cli, cli_given(args, CLI_O_OVERWRITE) ? "--overwrite" : "--durability", NULL, "goes with artifacts commit only");
     }
+    const struct cli_setting *durability = cli_setting_of(args, CLI_O_DURABILITY);
+    bool durable = durability == NULL;
+    for (size_t i = 0; i < sizeof durabilities / sizeof durabilities[0]; i++) {
+        durable = durable || strcmp(durabilities[i], durability->value) == 0;
+    }
+    if (!durable) {
+        return cli_fail(cli, cli_pool_format(&cli->pool, "--durability %s", durability->value), NULL, "must be atomic, durable or best-effort");
+    }
     if (cli->json && strcmp(asked->action, "list") != 0) {
         return cli_fail(cli, "--json", NULL, "goes with artifacts list only");
     }
@@ -47,7 +58,7 @@ static int check_usage(struct cli *cli, const struct cli_args *args, struct aske
 
 /* ---- list ---- */
 
-static const char *const states[] = { "live", "unsealed", "kept", "decided", "prepared", "applied" };
+static const char *const states[] = { "live", "unsealed", "kept", "decided", "prepared", "applied", "listed", "discarding" };
 
 struct listing {
     struct cli_page page;
@@ -205,20 +216,14 @@ static int export(struct cli *cli, const struct asked *asked)
 
 /* ---- commit, discard ---- */
 
-static int commit(struct cli *cli, const struct cli_args *args, const struct asked *asked)
+static int commit(const struct cli_args *args, const struct asked *asked)
 {
     struct bv_error error = { 0 };
     struct bv_committed committed = { 0 };
     struct bv_commit_options options = { .overwrite = cli_given(args, CLI_O_OVERWRITE) };
     const struct cli_setting *durability = cli_setting_of(args, CLI_O_DURABILITY);
-    static const char *const words[] = { "atomic", "durable", "best-effort" };
-    bool known = durability == NULL;
-    for (size_t i = 0; !known && i < 3; i++) {
-        known = strcmp(words[i], durability->value) == 0;
-        options.durability = (enum bv_durability)i;
-    }
-    if (!known) {
-        return cli_fail(cli, cli_pool_format(&cli->pool, "--durability %s", durability->value), NULL, "must be atomic, durable or best-effort");
+    for (size_t i = 0; durability != NULL && i < sizeof durabilities / sizeof durabilities[0]; i++) {
+        options.durability = strcmp(durabilities[i], durability->value) == 0 ? (enum bv_durability)i : options.durability;
     }
     if (bv_artifacts_commit(asked->store, asked->attempt, &asked->selection, &options, &committed, &error) != BV_OK) {
         const bool conflict = error.status == BV_E_STATE && error.place[0] == '/' && !options.overwrite;
@@ -238,74 +243,45 @@ static int discard(struct cli *cli, const struct asked *asked)
                                                                                                  : cli_tell_error(cli, "artifacts", NULL, &error);
 }
 
-int cli_cmd_artifacts(struct cli *cli, const struct cli_args *args)
+static int act(struct cli *cli, const struct cli_args *args, const struct asked *asked)
 {
-    struct asked asked = { 0 };
-    int result = check_usage(cli, args, &asked);
-    if (result == CLI_OK) {
-        result = cli_open_store(cli, args, &asked.store);
+    return strcmp(asked->action, "list") == 0      ? list(cli, asked)
+           : strcmp(asked->action, "diff") == 0    ? diff(cli, asked)
+           : strcmp(asked->action, "export") == 0  ? export(cli, asked)
+           : strcmp(asked->action, "discard") == 0 ? discard(cli, asked)
+                                                   : commit(args, asked);
+}
+
+/* Nothing was ever staged there: an empty list, and every attempt is unknown. */
+static int act_on_nothing(struct cli *cli, const struct asked *asked)
+{
+    if (asked->attempt != NULL && strlen(asked->attempt) == 32 && strspn(asked->attempt, "0123456789abcdef") == 32) {
+        return cli_fail(cli, asked->attempt, "bvisor artifacts list names what there is", "nothing is staged under attempt %s", asked->attempt);
     }
-    if (result == CLI_OK) {
-        result = strcmp(asked.action, "list") == 0      ? list(cli, &asked)
-                 : strcmp(asked.action, "diff") == 0    ? diff(cli, &asked)
-                 : strcmp(asked.action, "export") == 0  ? export(cli, &asked)
-                 : strcmp(asked.action, "discard") == 0 ? discard(cli, &asked)
-                                                        : commit(cli, args, &asked);
+    if (asked->attempt != NULL) {
+        return cli_fail(cli, asked->attempt, NULL, "an attempt id has 32 lower-case hexadecimal digits");
     }
-    bv_store_free(asked.store);
+    struct listing listing = { .page = cli_page_for(stdout), .items = cli->json ? json_array() : NULL };
+    const int result = cli->json && listing.items == NULL ? cli_fail_nomem(cli) : finish_list(cli, &listing, "bvisor.attempts/1", "attempts", true);
+    json_decref(listing.items);
     return result;
 }
 
-/* ---- recover ---- */
-
-struct recovery {
-    struct cli *cli;
-    struct bv_store *store;
-    bool dry_run;
-    int result;
-};
-
-static bool recover_one(void *context, const char *attempt, enum bv_store_state state)
+int cli_cmd_artifacts(struct cli *cli, const struct cli_args *args)
 {
-    static const char *const done[] = { "nothing to settle", "live", "dropped", "undone", "finished" };
-    struct recovery *recovery = context;
-    struct bv_error error = { 0 };
-    enum bv_settled settled = BV_SETTLED_NOTHING;
-    if (state == BV_STORE_LIVE || state == BV_STORE_KEPT) {
-        return true;
+    struct asked asked = { 0 };
+    struct bv_journal *journal = NULL;
+    int result = check_usage(cli, args, &asked);
+    if (result == CLI_OK) {
+        result = cli_open_state(cli, args, &journal, &asked.store);
     }
-    if (recovery->dry_run) {
-        (void)printf("%s  %s\n", attempt,
-                     state == BV_STORE_UNSEALED  ? "would be dropped"
-                     : state == BV_STORE_DECIDED ? "would be undone"
-                                                 : "would be finished");
-        return true;
+    if (result == CLI_OK && asked.store != NULL) {
+        bv_store_record_in(asked.store, journal);
+        result = act(cli, args, &asked);
+    } else if (result == CLI_OK) {
+        result = act_on_nothing(cli, &asked);
     }
-    if (bv_store_settle(recovery->store, attempt, &settled, &error) != BV_OK) {
-        recovery->result = cli_tell_error(recovery->cli, "recover", NULL, &error);
-        return true;
-    }
-    if (settled != BV_SETTLED_NOTHING && settled != BV_SETTLED_LIVE) {
-        (void)printf("%s  %s\n", attempt, done[settled]);
-    }
-    return true;
-}
-
-int cli_cmd_recover(struct cli *cli, const struct cli_args *args)
-{
-    struct recovery recovery = { .cli = cli, .dry_run = cli_given(args, CLI_O_DRY_RUN) };
-    struct bv_error error = { 0 };
-    if (args->operand_count > 0) {
-        return cli_fail(cli, "recover", "write bvisor recover [--dry-run]", "takes no arguments");
-    }
-    const char *dir = cli_state_dir(cli, args);
-    if (dir != NULL && access(dir, F_OK) != 0 && errno == ENOENT) {
-        return CLI_OK; /* where nothing was ever kept nothing is to be settled */
-    }
-    recovery.result = cli_open_store(cli, args, &recovery.store);
-    if (recovery.result == CLI_OK && bv_store_each(recovery.store, recover_one, &recovery, &error) != BV_OK) {
-        recovery.result = cli_tell_error(cli, "recover", NULL, &error);
-    }
-    bv_store_free(recovery.store);
-    return recovery.result == CLI_OK ? cli_flush_stdout(cli) : recovery.result;
+    bv_store_free(asked.store);
+    bv_journal_free(journal);
+    return result;
 }

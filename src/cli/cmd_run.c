@@ -12,9 +12,11 @@
 #include <unistd.h>
 
 #include "cli/files.h"
+#include "cli/keys.h"
 #include "cli/render.h"
 #include "cli/request.h"
 #include "cli/screen.h"
+#include "cli/state.h"
 #include "cli/values.h"
 
 /* Options that contradict each other, whatever their values are. */
@@ -33,15 +35,6 @@ static int check_combinations(struct cli *cli, const struct cli_args *args)
             return cli_fail(cli, place == NULL ? option->name : place, "write it into the spec",
                             "cannot be combined with --spec");
         }
-    }
-    return CLI_OK;
-}
-
-static int check_lacking(struct cli *cli, const struct cli_args *args)
-{
-    if (cli_given(args, CLI_O_SIGN)) {
-        return cli_lacks(cli, "--sign", "this version signs no reports",
-                         "leave it away; the seal alone is checked by bvisor verify");
     }
     return CLI_OK;
 }
@@ -187,9 +180,6 @@ static int make_spec(struct cli *cli, const struct cli_args *args, struct asked 
         struct cli_request request = { 0 };
         result = cli_request_read(cli, args, &request);
         if (result == CLI_OK) {
-            result = check_lacking(cli, args);
-        }
-        if (result == CLI_OK) {
             result = cli_request_spec(cli, &request, args->operands, args->operand_count,
                                       &asked->own, &asked->backend);
         }
@@ -198,7 +188,7 @@ static int make_spec(struct cli *cli, const struct cli_args *args, struct asked 
     if (result == CLI_OK && backend != NULL) {
         asked->backend = backend->value;
     }
-    return result == CLI_OK ? check_lacking(cli, args) : result;
+    return result;
 }
 
 /* --print-spec: indented for a person; with --json or --report it is the one document. */
@@ -290,17 +280,38 @@ static bool spec_stages(const struct bv_spec *spec)
     return stages;
 }
 
-/* A spec that stages needs the state directory; one that does not must not even look for it. */
-static int open_store(struct cli *cli, const struct cli_args *args, bool stages,
-                      struct bv_backend *backend, struct bv_store **ret_store)
+/* A spec that stages needs the state directory. Without one the planner refuses, and says what would give it. */
+static int open_store(struct cli *cli, const struct cli_args *args, bool stages, struct bv_backend *backend,
+                      struct bv_store **ret_store)
 {
-    if (!stages || cli_state_dir(cli, args) == NULL) { /* without one the planner refuses, and says what would give it */
-        return CLI_OK;
-    }
-    const int result = cli_open_store(cli, args, ret_store);
-    if (result == CLI_OK) {
+    const int result = stages ? cli_open_store(cli, args, ret_store) : CLI_OK;
+    if (result == CLI_OK && *ret_store != NULL) {
         bv_backend_stage_in(backend, *ret_store);
     }
+    return result;
+}
+
+/* The run itself, with its journal and its key. What earlier runs left open is settled first, quietly: a run is no place to tell about others. */
+static int run_recorded(struct cli *cli, const struct cli_args *args, struct bv_backend *backend, struct cli_job *job, const char *source,
+                        struct bv_run_options *options, struct cli_secrets *secrets)
+{
+    struct bv_key *key = NULL;
+    int result = cli_read_key(cli, args, CLI_O_SIGN, true, &key);
+    if (result == CLI_OK) {
+        result = cli_open_journal(cli, args, &options->journal);
+    }
+    if (result == CLI_OK && options->journal != NULL) {
+        struct bv_error error = { 0 };
+        if (bv_recover(options->journal, NULL, backend, false, NULL, NULL, &error) != BV_OK) {
+            cli_note("journal: earlier runs could not be settled: %s (see: bvisor recover)", error.text);
+        }
+    }
+    job->keep = !cli_given(args, CLI_O_NO_JOURNAL);
+    if (result == CLI_OK) {
+        result = cli_run_job(cli, backend, job, source, options, key, secrets);
+    }
+    bv_journal_free(options->journal);
+    bv_key_free(key);
     return result;
 }
 
@@ -336,8 +347,8 @@ static int run_or_plan(struct cli *cli, const struct cli_args *args, bool run)
         result = open_store(cli, args, spec_stages(asked.spec), backend, &store);
     }
     if (result == CLI_OK && run) {
-        const struct cli_job job = { .spec = asked.spec, .keep = !cli_given(args, CLI_O_NO_JOURNAL) };
-        result = cli_run_job(cli, backend, &job, asked.source, &options, &secrets);
+        struct cli_job job = { .spec = asked.spec };
+        result = run_recorded(cli, args, backend, &job, asked.source, &options, &secrets);
     } else if (result == CLI_OK) {
         result = plan_only(cli, &asked, backend);
     }
@@ -429,7 +440,6 @@ int cli_cmd_exec(struct cli *cli, const struct cli_args *args)
     char *text = NULL;
     size_t size = 0;
     int result = read_run_options(cli, args, &options);
-    result = result == CLI_OK ? check_lacking(cli, args) : result;
     result = result == CLI_OK ? check_stdin_use(cli, args, path) : result;
     result = result == CLI_OK ? cli_check_report_path(cli) : result;
     result = result == CLI_OK ? cli_read_file(cli, path, BV_PLAN_MAX_BYTES, &text, &size) : result;
@@ -439,8 +449,8 @@ int cli_cmd_exec(struct cli *cli, const struct cli_args *args)
     if (result == CLI_OK && options.stdin_fd >= 0 && !plan_feeds_stdin(text, size)) {
         result = refuse_feed(cli);
     }
-    const struct cli_job job = { .plan = plan, .keep = !cli_given(args, CLI_O_NO_JOURNAL) };
-    result = result == CLI_OK ? cli_run_job(cli, backend, &job, path, &options, &secrets) : result;
+    struct cli_job job = { .plan = plan };
+    result = result == CLI_OK ? run_recorded(cli, args, backend, &job, path, &options, &secrets) : result;
     cli_secrets_wipe(&secrets);
     bv_plan_free(plan);
     bv_registry_free(registry);

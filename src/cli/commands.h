@@ -3,6 +3,7 @@
 #pragma once
 
 #include <bvisor/run.h>
+#include <bvisor/sign.h>
 
 #include "cli/options.h"
 #include "cli/secrets.h"
@@ -16,6 +17,7 @@ int cli_cmd_show(struct cli *cli, const struct cli_args *args);
 int cli_cmd_journal(struct cli *cli, const struct cli_args *args);
 int cli_cmd_artifacts(struct cli *cli, const struct cli_args *args);
 int cli_cmd_recover(struct cli *cli, const struct cli_args *args);
+int cli_cmd_key(struct cli *cli, const struct cli_args *args);
 int cli_cmd_spec(struct cli *cli, const struct cli_args *args);
 int cli_cmd_completion(struct cli *cli, const struct cli_args *args);
 int cli_cmd_version(struct cli *cli, const struct cli_args *args);
@@ -30,10 +32,6 @@ void cli_put_help(FILE *out, const struct cli_verb_row *verb);
  * 0, CLI_FAULT, CLI_REFUSED. */
 int cli_open_backend(struct cli *cli, const char *id, struct bv_registry **ret_registry,
                      struct bv_backend **ret_backend);
-/* state.c: the state directory as --journal or the environment names it; NULL: nobody does. */
-const char *cli_state_dir(struct cli *cli, const struct cli_args *args);
-/* Opens the store of staged writes in it, which is made if it does not exist. Freed by the caller. */
-int cli_open_store(struct cli *cli, const struct cli_args *args, struct bv_store **ret_store);
 /* Tells a refusal of the library: one line an item, or the document. Frees it. Returns
  * CLI_REFUSED or CLI_FAULT. */
 int cli_tell_refusal(struct cli *cli, struct bv_refusal *refusal);
@@ -44,7 +42,8 @@ int cli_tell_error(struct cli *cli, const char *place, const char *source,
 /* The refusal for an option or verb that this version parses and does not have. */
 int cli_lacks(struct cli *cli, const char *place, const char *why, const char *remedy);
 /* Runs a spec or an admitted plan and wipes the secrets once it has started. source: the document it
- * came from, or NULL. 0..255: the exit status of INTERFACE.md 1. */
+ * came from, or NULL. key: signs the report, or NULL. 0..255: the exit status of INTERFACE.md 1. */
 struct cli_job;
 int cli_run_job(struct cli *cli, struct bv_backend *backend, const struct cli_job *job,
-                const char *source, struct bv_run_options *options, struct cli_secrets *secrets);
+                const char *source, struct bv_run_options *options, const struct bv_key *key,
+                struct cli_secrets *secrets);

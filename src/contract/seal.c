@@ -20,7 +20,9 @@
 #define DOCUMENT_HEAD   "{\"body\":"
 #define DOCUMENT_MIDDLE ",\"body_hash\":\""
 #define DOCUMENT_DISPOSITION ",\"disposition\":"
-#define DOCUMENT_TAIL   ",\"schema\":\"" BV_REPORT_SCHEMA "\"}"
+#define DOCUMENT_SCHEMA ",\"schema\":\"" BV_REPORT_SCHEMA "\""
+#define DOCUMENT_SIGNED ",\"signature\":"
+#define DOCUMENT_TAIL   "}"
 
 static enum bv_status check_facts(const struct bv_seal_facts *facts, struct bv_error *error)
 {
@@ -48,7 +50,7 @@ static struct bv_report *report_new(void)
         return NULL;
     }
     report->arena = arena;
-    bv_buf_init(&report->body, BV_REPORT_MAX_BYTES - 256); /* the rest of the document */
+    bv_buf_init(&report->body, BV_REPORT_MAX_BYTES - 768); /* the rest of the document */
     return report;
 }
 
@@ -187,6 +189,11 @@ enum bv_status bv_report_json(const struct bv_report *report, char **ret_text,
     if (report->disposition) {
         (void)bv_buf_text(&text, DOCUMENT_DISPOSITION);
         (void)bv_buf_text(&text, report->disposition);
+    }
+    (void)bv_buf_text(&text, DOCUMENT_SCHEMA);
+    if (report->signature[0]) {
+        (void)bv_buf_text(&text, DOCUMENT_SIGNED);
+        (void)bv_buf_text(&text, report->signature);
     }
     (void)bv_buf_text(&text, DOCUMENT_TAIL);
     char *document = bv_buf_take(&text); /* NULL if any of these failed */

@@ -17,6 +17,9 @@ enum bv_status bv_run_confined(const struct bv_spec *spec, struct bv_backend *ba
     if (status == BV_OK) {
         status = bv_run_wait(run, ret_report, error);
         if (status == BV_OK) {
+            status = bv_run_record(run, *ret_report, error);
+        }
+        if (status == BV_OK) {
             status = bv_run_settle(run, *ret_report, true, error);
         }
     }

@@ -18,9 +18,11 @@
 
 #include "base/check.h"
 #include "base/error.h"
+#include "base/step.h"
 #include "run/drift.h"
 #include "run/leases.h"
 #include "run/planning.h"
+#include "run/record.h"
 #include "run/refuse.h"
 #include "run/staging.h"
 
@@ -43,6 +45,8 @@ struct bv_run {
     char attempt[BV_ATTEMPT_TEXT_SIZE];
     char started_at[STAMP_BYTES], finished_at[STAMP_BYTES];
     char fault[300]; /* "" while all is well */
+    struct bv_journal *journal; /* the caller's; NULL: no record is kept */
+    bool recorded;
 };
 
 static const struct bv_run_options default_options = BV_RUN_OPTIONS_INIT;
@@ -142,7 +146,10 @@ static enum bv_status check_start(struct bv_run *run, const struct bv_run_option
                                   struct bv_refusal **refusal, struct bv_error *error)
 {
     const struct bv_spec *spec = bv_plan_spec(run->plan);
-    enum bv_status status = bv_leases_check_fds(run->backend, run->plan, -EBADF, refusal, error);
+    enum bv_status status = bv_leases_check_fds(run->backend, run->plan, -EBADF, run->journal, refusal, error);
+    if (status == BV_OK) {
+        status = bv_record_check(run->journal, run->backend->ops->id, bv_plan_intent(run->plan), refusal, error);
+    }
     if (status == BV_OK && !*refusal) {
         status = bv_grants_check(run->backend, spec, options->probe_max_age_micros, refusal, error);
     }
@@ -227,13 +234,14 @@ static enum bv_status start_backend(struct bv_run *run, struct bv_error *error)
     return status;
 }
 
-static struct bv_run *run_new(struct bv_backend *backend)
+static struct bv_run *run_new(struct bv_backend *backend, const struct bv_run_options *options)
 {
     struct bv_run *run = calloc(1, sizeof(*run));
     if (!run) {
         return NULL;
     }
     run->backend = backend;
+    run->journal = options->journal;
     run->cancel_fd = -EBADF;
     run->survey = bv_survey_new();
     if (!run->survey) {
@@ -260,16 +268,35 @@ static enum bv_status settle(struct bv_run *run, enum bv_status status, struct b
     return BV_E_REFUSED;
 }
 
-static enum bv_status launch(struct bv_run *run, const struct bv_run_options *options, bool hold,
-                             struct bv_error *error)
+static enum bv_status launch(struct bv_run *run, bool hold, struct bv_error *error)
 {
+    run->execution.hold = hold;
+    enum bv_status status = start_backend(run, error);
+    /* Delivered, or never to be: nothing of the supervisor's holds a value while the run lasts. */
+    run->execution.secret_values = NULL;
+    bv_leases_done(&run->leases);
+    return status;
+}
+
+/* A plan that is bound and a boundary that can hold its workload back: the record is made while the boundary is; the workload exists only
+ * after it is durable. Without such a boundary it is made first. */
+static enum bv_status start_planned(struct bv_run *run, const struct bv_run_options *options, struct bv_error *error)
+{
+    const struct bv_backend_ops *ops = run->backend->ops;
+    const bool hold = ops->release != NULL && run->journal != NULL;
     enum bv_status status = prepare(run, options, error);
+    if (status == BV_OK && !hold) {
+        status = bv_record_start(run->journal, run->plan, run->attempt, error);
+    }
     if (status == BV_OK) {
-        run->execution.hold = hold;
-        status = start_backend(run, error);
-        /* Delivered, or never to be: nothing of the supervisor's holds a value while the run lasts. */
-        run->execution.secret_values = NULL;
-        bv_leases_done(&run->leases);
+        status = launch(run, hold, error);
+    }
+    if (status == BV_OK && hold) {
+        status = bv_record_start(run->journal, run->plan, run->attempt, error);
+        if (status == BV_OK) {
+            BV_STEP("started");
+            status = ops->release(run->state, error);
+        }
     }
     return status;
 }
@@ -291,7 +318,7 @@ enum bv_status bv_run_start(struct bv_backend *backend, const struct bv_plan *pl
     if (status != BV_OK) {
         return status;
     }
-    struct bv_run *run = run_new(backend);
+    struct bv_run *run = run_new(backend, options);
     if (!run) {
         return bv_fail_nomem(error);
     }
@@ -299,7 +326,7 @@ enum bv_status bv_run_start(struct bv_backend *backend, const struct bv_plan *pl
     struct bv_refusal *refusal = NULL;
     status = check_start(run, options, &refusal, error);
     if (status == BV_OK && !refusal) {
-        status = launch(run, options, false, error);
+        status = start_planned(run, options, error);
     }
     return settle(run, status, refusal, ret_run, ret_refusal);
 }
@@ -329,22 +356,35 @@ static enum bv_status begin_planned(struct bv_run *run, const struct bv_run_opti
     const struct bv_backend_ops *ops = run->backend->ops;
     const bool hold = ops->release != NULL;
     enum bv_status status =
-        bv_leases_check_fds(run->backend, run->plan, run->survey->workload_fd, refusal, error);
+        bv_leases_check_fds(run->backend, run->plan, run->survey->workload_fd, run->journal, refusal, error);
+    if (status == BV_OK) {
+        status = bv_record_check(run->journal, run->backend->ops->id, bv_plan_intent(run->plan), refusal, error);
+    }
     if (status == BV_OK && !*refusal) {
         status = bv_leases_resolve(&run->leases, run->backend, run->plan, options->secret,
                                    options->secret_context, refusal, error);
     }
     if (status == BV_OK && !*refusal && !hold) {
         status = bind_plan(run, refusal, error);
+        return status == BV_OK && !*refusal ? start_planned(run, options, error) : status;
     }
     if (status == BV_OK && !*refusal) {
-        status = launch(run, options, hold, error);
+        status = prepare(run, options, error);
     }
-    if (status == BV_OK && !*refusal && hold) {
+    if (status == BV_OK && !*refusal) {
+        status = launch(run, true, error);
+    }
+    BV_STEP("boundary begun");
+    if (status == BV_OK && !*refusal) {
         status = bind_plan(run, refusal, error);
-        if (status == BV_OK && !*refusal) {
-            status = ops->release(run->state, error);
-        }
+    }
+    if (status == BV_OK && !*refusal) {
+        status = bv_record_start(run->journal, run->plan, run->attempt, error);
+    }
+    if (status == BV_OK && !*refusal) {
+        BV_STEP("started");
+        status = ops->release(run->state, error);
+        BV_STEP("released");
     }
     return status;
 }
@@ -362,7 +402,7 @@ enum bv_status bv_run_begin(struct bv_backend *backend, const struct bv_spec *sp
     if (status != BV_OK) {
         return status;
     }
-    struct bv_run *run = run_new(backend);
+    struct bv_run *run = run_new(backend, options);
     if (!run) {
         return bv_fail_nomem(error);
     }
@@ -462,6 +502,7 @@ static void list_artifacts(struct bv_run *run, const struct bv_artifact **ret_ar
             fault(run, "what the run staged could not be listed", strerrordesc_np(-r));
         }
         run->listed = true;
+        BV_STEP("listed");
     }
     *ret_artifacts = run->artifacts;
     *ret_count = run->artifact_count;
@@ -501,6 +542,21 @@ enum bv_status bv_run_wait(struct bv_run *run, struct bv_report **ret_report,
     /* When memory runs out here the run keeps what it observed, and the caller may ask again. */
     status = bv_report_seal(run->plan, run->observation, &facts, ret_report, error);
     run->taken = status == BV_OK;
+    BV_STEP("sealed");
+    return status;
+}
+
+enum bv_status bv_run_record(struct bv_run *run, const struct bv_report *report, struct bv_error *error)
+{
+    if (!run || !report) {
+        return bv_fail(error, BV_E_INVALID, "", "a run and its report are needed");
+    }
+    if (!run->taken || run->recorded) {
+        return bv_fail(error, BV_E_STATE, "", "a report is recorded once, after it was taken");
+    }
+    enum bv_status status = bv_record_report(run->journal, run->attempt, report, error);
+    run->recorded = status == BV_OK;
+    BV_STEP("recorded");
     return status;
 }
 
@@ -516,12 +572,28 @@ enum bv_status bv_run_settle(struct bv_run *run, struct bv_report *report, bool 
     if (!run->staging) {
         return BV_OK;
     }
-    const enum bv_status status = bv_staging_settle(run->staging, bv_plan_intent(run->plan),
-                                                    bv_report_outcome(report) == BV_OUTCOME_COMPLETED, keep, &disposed, error);
+    if (run->journal && !run->recorded) { /* a decision may only follow what it is about */
+        return bv_fail(error, BV_E_STATE, "", "nothing is decided about what the run staged, because its report is not recorded");
+    }
+    const struct bv_staging_wish wish = {
+        .completed = bv_report_outcome(report) == BV_OUTCOME_COMPLETED,
+        .keep = keep,
+        .journal = run->journal,
+    };
+    const enum bv_status status = bv_staging_settle(run->staging, bv_plan_intent(run->plan), &wish, &disposed, error);
     if (disposed.decided && !bv_report_dispose(report, disposed.decided, disposed.applied, disposed.detail)) {
         return status == BV_OK ? bv_fail_nomem(error) : status;
     }
+    BV_STEP("settled");
     return status;
+}
+
+/* Whatever of it is not recorded by now is for a recovery: nobody is at work on it any more. */
+static void settle_record(struct bv_run *run)
+{
+    if (run->journal && run->attempt[0] != '\0') {
+        bv_record_end(run->journal, run->attempt);
+    }
 }
 
 void bv_run_free(struct bv_run *run)
@@ -532,6 +604,7 @@ void bv_run_free(struct bv_run *run)
     run->backend->ops->close_run(BV_TAKE(run->state));
     bv_leases_done(&run->leases);
     bv_staging_free(run->staging);
+    settle_record(run); /* last: who finds the attempt dead finds nothing of it being worked on */
     bv_observation_free(run->observation);
     bv_survey_free(run->survey);
     bv_cleanup_fd(&run->cancel_fd);

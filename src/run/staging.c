@@ -15,6 +15,7 @@
 #include "contract/intent.h"
 #include "run/grants.h"
 #include "run/instance.h"
+#include "run/record.h"
 #include "run/refuse.h"
 #include "stage/artifacts.h"
 #include "stage/delta.h"
@@ -428,15 +429,44 @@ int bv_staging_list(struct bv_staging *staging, struct bv_observation *observati
     return 0;
 }
 
-static enum bv_status commit(struct bv_staging *staging, const struct bv_intent *intent, struct bv_disposed *disposed, struct bv_error *error)
+static enum bv_status fail_keep(int result, struct bv_error *error)
+{
+    return bv_fail_sys(error, "", result, "keeping what the run staged");
+}
+
+/* What is not kept is dropped, unless something of the commit is still to be undone, or told: then a recovery does it. */
+static void drop_refused(struct bv_store *store, const char *attempt)
+{
+    struct stage_quarantine *quarantine;
+    struct bv_error unsaid = { 0 };
+    if (stage_open(store, attempt, &quarantine, &unsaid) != BV_OK) {
+        return;
+    }
+    if (stage_state(quarantine) == BV_STORE_LISTED) {
+        (void)stage_drop(quarantine);
+    } else {
+        stage_close(quarantine);
+    }
+}
+
+static enum bv_status commit(struct bv_staging *staging, const struct bv_intent *intent, const struct bv_staging_wish *wish,
+                             struct bv_disposed *disposed, struct bv_error *error)
 {
     const struct bv_commit_options options = { .durability = intent->durability };
     struct bv_committed committed = { 0 };
     struct bv_error own = { 0 };
+    struct bv_store *store = staging->quarantine->store;
+    char attempt[33];
+    memcpy(attempt, staging->quarantine->attempt, sizeof attempt);
     disposed->decided = "commit";
-    const enum bv_status status = stage_commit(BV_TAKE(staging->quarantine), NULL, &options, &committed, &own);
+    const int kept = wish->keep ? stage_keep(staging->quarantine, false) : 0; /* durable with the decision, which follows */
+    const enum bv_status status =
+        kept < 0 ? fail_keep(kept, &own) : stage_commit(BV_TAKE(staging->quarantine), NULL, &options, &committed, &own);
     disposed->applied = status == BV_OK;
     if (status != BV_OK) {
+        if (!wish->keep && !wish->journal) {
+            drop_refused(store, attempt);
+        }
         bv_copy_text(disposed->detail, sizeof disposed->detail, own.text);
         return bv_fail(error, status, own.place, "%s", own.text);
     }
@@ -446,15 +476,18 @@ static enum bv_status commit(struct bv_staging *staging, const struct bv_intent 
     return BV_OK;
 }
 
-enum bv_status bv_staging_settle(struct bv_staging *staging, const struct bv_intent *intent, bool completed, bool keep,
+enum bv_status bv_staging_settle(struct bv_staging *staging, const struct bv_intent *intent, const struct bv_staging_wish *wish,
                                  struct bv_disposed *ret_disposed, struct bv_error *error)
 {
     *ret_disposed = (struct bv_disposed){ 0 };
     if (!staging->quarantine) {
         return BV_OK;
     }
-    if (staging->listed && intent->commit && completed) {
-        return commit(staging, intent, ret_disposed, error);
+    if (wish->journal) {
+        bv_record_events(wish->journal, &staging->quarantine->events);
+    }
+    if (staging->listed && intent->commit && wish->completed) {
+        return commit(staging, intent, wish, ret_disposed, error);
     }
     if (staging->listed && intent->discard) {
         ret_disposed->decided = "discard";
@@ -462,9 +495,10 @@ enum bv_status bv_staging_settle(struct bv_staging *staging, const struct bv_int
         ret_disposed->applied = status == BV_OK;
         return status;
     }
-    if (staging->listed && keep && staging->entries > 0) {
+    if (staging->listed && wish->keep && staging->entries > 0) {
+        const int kept = stage_keep(staging->quarantine, true);
         stage_close(BV_TAKE(staging->quarantine));
-        return BV_OK;
+        return kept < 0 ? fail_keep(kept, error) : BV_OK;
     }
     const int result = stage_drop(BV_TAKE(staging->quarantine));
     return result < 0 ? bv_fail_sys(error, "", result, "dropping what the run staged") : BV_OK;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <bvisor/artifacts.h>
+#include <bvisor/host.h>
 #include <bvisor/run.h>
 
 #include "contract/contract.h"
@@ -35,7 +36,11 @@ int bv_staging_list(struct bv_staging *staging, struct bv_observation *observati
 /* Commits, drops or keeps, as the intent and the outcome say; the quarantine is let go in any case. Texts for the report's disposition: NULL, or
  * "commit"/"discard" with what became of it. */
 struct bv_disposed { const char *decided; bool applied; char detail[256]; };
-BV_MUST_CHECK enum bv_status bv_staging_settle(struct bv_staging *staging, const struct bv_intent *intent, bool completed, bool keep,
+struct bv_staging_wish {
+    bool completed, keep;
+    struct bv_journal *journal; /* told of the disposition; NULL: whoever the store tells */
+};
+BV_MUST_CHECK enum bv_status bv_staging_settle(struct bv_staging *staging, const struct bv_intent *intent, const struct bv_staging_wish *wish,
                                                struct bv_disposed *ret_disposed, struct bv_error *error);
-/* Without a list nothing can be kept, and it is dropped; with one it stays. NULL is a no-op. */
+/* Without a list nothing can be kept, and it is dropped; with one a recovery decides. NULL is a no-op. */
 void bv_staging_free(struct bv_staging *staging);

@@ -1,4 +1,4 @@
-/* stage/decision.c - the file `decision`: what of a quarantine is being committed, and how.
+/* stage/decision.c - the files `decision` and `discarding`: what of a quarantine is being committed, and how, or discarded.
  *
  * {"durability","overwrite","paths":[{"path"|"path_base64"}...],"schema":"bvisor.decision/1"}; no paths mean everything. */
 #include "stage/job.h"
@@ -14,7 +14,7 @@
 
 static const char *const durabilities[] = { "atomic", "durable", "best_effort_durable" };
 
-int stage_decision_write(const struct stage_job *job)
+int stage_decision_write(const struct stage_job *job, const char *name)
 {
     struct bv_buf buf;
     struct bv_emit emit;
@@ -34,7 +34,7 @@ int stage_decision_write(const struct stage_job *job)
     bv_emit_end(&emit);
     int result = buf.failed ? -E2BIG : stage_step(job->quarantine->store, "write decision");
     if (result == 0) {
-        result = tree_write_file(job->quarantine->fd, "decision", buf.data, buf.size, true);
+        result = tree_write_file(job->quarantine->fd, name, buf.data, buf.size, true);
     }
     bv_buf_done(&buf);
     return result;
@@ -103,13 +103,13 @@ int stage_decision_parse(const char *text, size_t size, struct stage_decision *r
     return result;
 }
 
-int stage_decision_read(struct stage_quarantine *quarantine, struct stage_decision *ret_decision, struct bv_selection *ret_selection,
+int stage_decision_read(struct stage_quarantine *quarantine, const char *name, struct stage_decision *ret_decision, struct bv_selection *ret_selection,
                         enum bv_durability *ret_durability, bool *ret_overwrite)
 {
     char *text = NULL;
     size_t size = 0;
     *ret_decision = (struct stage_decision){ 0 };
-    int result = tree_read_file(quarantine->fd, "decision", STAGE_DECISION_MAX_BYTES, &text, &size);
+    int result = tree_read_file(quarantine->fd, name, STAGE_DECISION_MAX_BYTES, &text, &size);
     if (result == 0) {
         result = stage_decision_parse(text, size, ret_decision, ret_selection, ret_durability, ret_overwrite);
     }

@@ -5,9 +5,11 @@
  *     (the journal's word)    bv_store_events.decided
  *     prepared                new things stand under temporary names; the host's own are untouched
  *     applied                 all names are exchanged; the old things stand under the temporary names
+ *     (the journal's word)    bv_store_events.settled
  *     (the end)               temporary names are gone, then the records in the opposite order, or the whole quarantine
  * A failure before `applied` undoes everything and leaves the quarantine as it was before the decision. A crash leaves one of these states, and
- * bv_store_settle() goes on from there: forward from `prepared`, back before it. */
+ * bv_store_settle() goes on from there: forward from `prepared`, back before it. A discard has one such file, `discarding`, and always goes
+ * forward. The end of a disposition is told before the last file that says so goes: told twice it may be, never not at all. */
 #include "stage/job.h"
 
 #include <errno.h>
@@ -21,6 +23,8 @@
 #include "stage/delta.h"
 #include "stage/tree.h"
 #include "sys/sys.h"
+
+#define BUSY_MILLIS 100
 
 static int step(const struct stage_job *job, const char *name)
 {
@@ -54,7 +58,7 @@ static int sync_quarantine(struct stage_job *job)
 }
 
 /* The list may be younger than the disk: it is made durable with the decision that speaks of it. */
-static int write_decision(struct stage_job *job)
+static int write_decision(struct stage_job *job, const char *name)
 {
     const int fd = tree_open(job->quarantine->fd, "delta", O_RDONLY, 0);
     int result = fd < 0 ? fd : step(job, "fsync delta");
@@ -63,9 +67,9 @@ static int write_decision(struct stage_job *job)
     }
     bv_cleanup_fd(&fd);
     if (result == 0) {
-        result = stage_decision_write(job);
+        result = stage_decision_write(job, name);
     }
-    return result < 0 ? fail_record(job, "decision", result) : 0;
+    return result < 0 ? fail_record(job, name, result) : 0;
 }
 
 /* Durable, and then under its name: `prepared` stands only whole. */
@@ -219,27 +223,37 @@ static enum bv_status status_of(const struct stage_job *job, int result)
     return result == 0 ? BV_OK : job->error && job->error->status != BV_OK ? job->error->status : result == -ENOMEM ? BV_E_NOMEM : BV_E_SYS;
 }
 
-static void tell(const struct bv_store *store, const char *attempt, const char *decision, bool applied, const char *detail)
+struct listener { struct bv_store_events events; char attempt[33]; }; /* outlives the quarantine */
+
+static struct listener listener_of(const struct stage_quarantine *quarantine)
 {
-    if (store->events.settled) {
-        store->events.settled(store->events.context, attempt, decision, applied, detail);
-    }
+    struct listener listener = { .events = quarantine->events };
+    memcpy(listener.attempt, quarantine->attempt, sizeof listener.attempt);
+    return listener;
 }
 
-static enum bv_status ask(const struct bv_store *store, const char *attempt, const char *decision, struct bv_error *error)
+static enum bv_status tell(const struct listener *listener, const char *decision, bool applied, const char *detail, struct bv_error *error)
 {
-    return store->events.decided ? store->events.decided(store->events.context, attempt, decision, error) : BV_OK;
+    const struct bv_store_events *events = &listener->events;
+    return events->settled ? events->settled(events->context, listener->attempt, decision, applied, detail, error) : BV_OK;
 }
 
-/* Everything between decision and `applied`; on failure everything is as before. */
-static enum bv_status carry_out(struct stage_job *job)
+static enum bv_status ask(const struct listener *listener, const char *decision, struct bv_error *error)
 {
-    int result = write_decision(job);
+    const struct bv_store_events *events = &listener->events;
+    return events->decided ? events->decided(events->context, listener->attempt, decision, error) : BV_OK;
+}
+
+/* Everything between decision and `applied`; on failure everything is as before, and that is told if the decision was. */
+static enum bv_status carry_out(struct stage_job *job, const struct listener *listener)
+{
+    int result = write_decision(job, "decision");
     enum bv_status status = status_of(job, result);
     if (status == BV_OK) {
-        status = ask(job->quarantine->store, job->quarantine->attempt, "commit", job->error);
+        status = ask(listener, "commit", job->error);
     }
-    if (status == BV_OK) {
+    const bool decided = status == BV_OK;
+    if (decided) {
         result = write_prepared(job);
         result = result == 0 ? stage_switch(job) : result;
         result = result == 0 ? write_applied(job) : result;
@@ -247,7 +261,12 @@ static enum bv_status carry_out(struct stage_job *job)
     }
     if (status != BV_OK) {
         /* If this fails too, what stands is a state that bv_store_settle() knows; the first failure is the one that is told. */
-        (void)go_back(job);
+        struct bv_error first = *job->error, late = { 0 };
+        const bool undone = go_back(job) == 0;
+        *job->error = first;
+        if (undone && decided) { /* what cannot be told now is told by a recovery, which finds a decision without an end */
+            (void)tell(listener, "commit", false, first.text, &late);
+        }
     }
     return status;
 }
@@ -304,9 +323,16 @@ enum bv_status stage_check_selection(struct stage_job *job)
 
 enum bv_status stage_open_kept(struct bv_store *store, const char *attempt, struct stage_quarantine **ret_quarantine, struct bv_error *error)
 {
-    const enum bv_status status = stage_open(store, attempt, ret_quarantine, error);
+    struct bv_error busy = { 0 };
+    enum bv_status status = stage_open(store, attempt, ret_quarantine, &busy);
+    for (int i = 0; status == BV_E_STATE && i < BUSY_MILLIS; i++) { /* a recovery that only looks has the lock for a moment */
+        const struct timespec pause = { .tv_nsec = 1000000 };
+        (void)nanosleep(&pause, NULL);
+        busy = (struct bv_error){ 0 };
+        status = stage_open(store, attempt, ret_quarantine, &busy);
+    }
     if (status != BV_OK) {
-        return status;
+        return bv_fail(error, status, busy.place, "%s", busy.text);
     }
     switch (stage_state(*ret_quarantine)) {
     case BV_STORE_KEPT: return BV_OK;
@@ -314,13 +340,17 @@ enum bv_status stage_open_kept(struct bv_store *store, const char *attempt, stru
         stage_close(*ret_quarantine);
         return bv_fail(error, BV_E_STATE, attempt, "the run of attempt %s was cut off before its changes were listed (bvisor recover drops them)",
                        attempt);
+    case BV_STORE_LISTED:
+        stage_close(*ret_quarantine);
+        return bv_fail(error, BV_E_STATE, attempt, "the run of attempt %s was cut off before its changes were kept (bvisor recover settles it)", attempt);
     case BV_STORE_LIVE:
     case BV_STORE_DECIDED:
     case BV_STORE_PREPARED:
+    case BV_STORE_DISCARDING:
     case BV_STORE_APPLIED: break;
     }
     stage_close(*ret_quarantine);
-    return bv_fail(error, BV_E_STATE, attempt, "a commit of attempt %s was cut off (bvisor recover finishes or undoes it)", attempt);
+    return bv_fail(error, BV_E_STATE, attempt, "a commit or discard of attempt %s was cut off (bvisor recover finishes or undoes it)", attempt);
 }
 
 /* A list that says of itself that it is not all cannot be committed whole. */
@@ -335,14 +365,22 @@ static enum bv_status check_complete(struct stage_job *job)
     return status;
 }
 
+/* All of it stands in the host's tree. Without a record of that the remains stay, so that a recovery finds what it is to tell. */
+static enum bv_status tell_applied(struct stage_job *job, const struct listener *listener)
+{
+    struct bv_error why = { 0 };
+    const enum bv_status status = tell(listener, "commit", true, "", &why);
+    return status == BV_OK ? BV_OK
+                           : bv_fail(job->error, status, why.place, "it is committed, and that could not be recorded: %.120s (bvisor recover does it)",
+                                     why.text);
+}
+
 enum bv_status stage_commit(struct stage_quarantine *quarantine, const struct bv_selection *selection, const struct bv_commit_options *options,
                             struct bv_committed *ret_committed, struct bv_error *error)
 {
     struct stage_job job;
     struct bv_error own = { 0 };
-    struct bv_store *store = quarantine->store;
-    char attempt[33];
-    memcpy(attempt, quarantine->attempt, sizeof attempt);
+    const struct listener listener = listener_of(quarantine);
     enum bv_status status = stage_job_init(&job, quarantine, selection, error ? error : &own);
     if (status != BV_OK) {
         stage_close(quarantine);
@@ -355,8 +393,10 @@ enum bv_status stage_commit(struct stage_quarantine *quarantine, const struct bv
         status = check_complete(&job);
     }
     if (status == BV_OK) {
-        status = carry_out(&job);
-        tell(store, attempt, "commit", status == BV_OK, status == BV_OK ? "" : job.error->text);
+        status = carry_out(&job, &listener);
+        if (status == BV_OK) {
+            status = tell_applied(&job, &listener);
+        }
         if (status == BV_OK) {
             struct bv_error late = { 0 };
             job.error = &late; /* it is committed: what is not cleared away now is cleared by the next recovery */
@@ -387,14 +427,36 @@ enum bv_status bv_artifacts_commit(struct bv_store *store, const char *attempt, 
 
 /* ---- discard ---- */
 
+/* From `discarding` on; done twice it changes nothing. Closes the job in any case. */
+static enum bv_status finish_discard(struct stage_job *job, const struct listener *listener)
+{
+    uint64_t rest = 0;
+    struct bv_error *error = job->error;
+    int result = job->selection.path_count > 0 ? write_rest(job, &rest) : 0;
+    if (result == 0 && rest == 0) {
+        struct stage_quarantine *quarantine = job->quarantine;
+        stage_job_done(job);
+        job->quarantine = NULL;
+        result = stage_drop(quarantine);
+        return result < 0 ? bv_fail_sys(error, listener->attempt, result, "dropping what attempt %s staged", listener->attempt)
+                          : tell(listener, "discard", true, "", error);
+    }
+    enum bv_status status = status_of(job, result);
+    if (status == BV_OK) {
+        status = tell(listener, "discard", true, "", error);
+    }
+    if (status == BV_OK) {
+        status = status_of(job, drop_record(job, "discarding"));
+    }
+    close_job(job);
+    return status;
+}
+
 enum bv_status stage_discard(struct stage_quarantine *quarantine, const struct bv_selection *selection, struct bv_error *error)
 {
     struct stage_job job;
     struct bv_error own = { 0 };
-    uint64_t rest = 0;
-    struct bv_store *store = quarantine->store;
-    char attempt[33];
-    memcpy(attempt, quarantine->attempt, sizeof attempt);
+    const struct listener listener = listener_of(quarantine);
     enum bv_status status = stage_job_init(&job, quarantine, selection, error ? error : &own);
     if (status != BV_OK) {
         stage_close(quarantine);
@@ -402,20 +464,18 @@ enum bv_status stage_discard(struct stage_quarantine *quarantine, const struct b
     }
     status = stage_check_selection(&job);
     if (status == BV_OK) {
-        status = ask(store, attempt, "discard", job.error);
+        status = status_of(&job, write_decision(&job, "discarding"));
     }
     if (status == BV_OK) {
-        int result = job.selection.path_count > 0 ? write_rest(&job, &rest) : 0;
-        if (result == 0 && rest == 0) {
-            stage_job_done(&job);
-            result = stage_drop(quarantine);
-            job.quarantine = NULL;
-            if (result < 0) {
-                (void)bv_fail_sys(job.error, attempt, result, "dropping what attempt %s staged", attempt);
-            }
+        status = ask(&listener, "discard", job.error);
+        if (status != BV_OK) {
+            struct bv_error first = *job.error;
+            (void)drop_record(&job, "discarding");
+            *job.error = first;
         }
-        status = status_of(&job, result);
-        tell(store, attempt, "discard", status == BV_OK, status == BV_OK ? "" : job.error->text);
+    }
+    if (status == BV_OK) {
+        return finish_discard(&job, &listener);
     }
     close_job(&job);
     return status;
@@ -434,54 +494,53 @@ enum bv_status bv_artifacts_discard(struct bv_store *store, const char *attempt,
 /* ---- after a crash ---- */
 
 /* From `prepared` on: all of it forward, or all of it back. */
-static enum bv_status settle_prepared(struct stage_job *job, enum bv_settled *ret_settled)
+static enum bv_status settle_prepared(struct stage_job *job, const struct listener *listener, enum bv_settled *ret_settled)
 {
-    char attempt[33];
-    struct bv_store *store = job->quarantine->store;
     struct bv_error why = { 0 }, *error = job->error;
-    memcpy(attempt, job->quarantine->attempt, sizeof attempt);
     job->error = &why;
     int result = stage_verify(job);
     result = result == 0 ? stage_switch(job) : result;
     result = result == 0 ? write_applied(job) : result;
+    job->error = error;
     if (result == 0) {
-        job->error = error;
         *ret_settled = BV_SETTLED_APPLIED;
-        tell(store, attempt, "commit", true, "finished by recovery");
-        return status_of(job, finish(job));
+        const enum bv_status status = tell(listener, "commit", true, "finished by recovery", error);
+        return status == BV_OK ? status_of(job, finish(job)) : status;
     }
     if (job->damaged) { /* the records themselves: nothing may be moved by them */
-        job->error = error;
         return bv_fail(error, BV_E_CORRUPT, why.place, "%s", why.text);
     }
-    job->error = error;
     result = go_back(job);
-    if (result == 0) {
-        *ret_settled = BV_SETTLED_UNDONE;
-        tell(store, attempt, "commit", false, why.text);
+    if (result < 0) {
+        return status_of(job, result);
     }
-    return status_of(job, result);
+    *ret_settled = BV_SETTLED_UNDONE;
+    return tell(listener, "commit", false, why.text, error);
 }
 
 static enum bv_status settle_job(struct stage_job *job, enum bv_store_state state, enum bv_settled *ret_settled)
 {
+    const struct listener listener = listener_of(job->quarantine);
+    enum bv_status status;
     int result = 0;
     switch (state) {
     case BV_STORE_LIVE:
     case BV_STORE_UNSEALED:
+    case BV_STORE_LISTED:
     case BV_STORE_KEPT: BV_UNREACHABLE();
     case BV_STORE_DECIDED:
         result = go_back(job);
-        if (result == 0) {
-            *ret_settled = BV_SETTLED_UNDONE;
-            tell(job->quarantine->store, job->quarantine->attempt, "commit", false, "undone by recovery");
-        }
-        return status_of(job, result);
-    case BV_STORE_PREPARED: return settle_prepared(job, ret_settled);
+        *ret_settled = result == 0 ? BV_SETTLED_UNDONE : BV_SETTLED_NOTHING;
+        return result == 0 ? tell(&listener, "commit", false, "undone by recovery", job->error) : status_of(job, result);
+    case BV_STORE_PREPARED: return settle_prepared(job, &listener, ret_settled);
     case BV_STORE_APPLIED:
         *ret_settled = BV_SETTLED_APPLIED;
-        tell(job->quarantine->store, job->quarantine->attempt, "commit", true, "cleared by recovery");
-        return status_of(job, finish(job));
+        status = tell(&listener, "commit", true, "cleared by recovery", job->error);
+        return status == BV_OK ? status_of(job, finish(job)) : status;
+    case BV_STORE_DISCARDING:
+        *ret_settled = BV_SETTLED_DROPPED;
+        status = ask(&listener, "discard", job->error);
+        return status == BV_OK ? finish_discard(job, &listener) : status;
     }
     BV_UNREACHABLE();
 }
@@ -495,14 +554,15 @@ static enum bv_status settle_decided(struct stage_quarantine *quarantine, enum b
     enum bv_durability durability = BV_DURABILITY_ATOMIC;
     bool overwrite = false;
     struct bv_error own = { 0 };
+    const char *name = state == BV_STORE_DISCARDING ? "discarding" : "decision";
     error = error ? error : &own;
-    const int read = stage_decision_read(quarantine, &decision, &selection, &durability, &overwrite);
+    const int read = stage_decision_read(quarantine, name, &decision, &selection, &durability, &overwrite);
     if (read < 0 && !(read == -ENOENT && state == BV_STORE_APPLIED)) { /* an applied one may have lost it already */
         stage_decision_done(&decision);
         const enum bv_status status = read == -EBADMSG || read == -ENOENT
-                                          ? bv_fail(error, BV_E_CORRUPT, quarantine->attempt, "the record `decision` of attempt %s is damaged",
+                                          ? bv_fail(error, BV_E_CORRUPT, quarantine->attempt, "the record `%s` of attempt %s is damaged", name,
                                                     quarantine->attempt)
-                                          : bv_fail_sys(error, quarantine->attempt, read, "reading the record `decision`");
+                                          : bv_fail_sys(error, quarantine->attempt, read, "reading the record `%s`", name);
         stage_close(quarantine);
         return status;
     }
@@ -544,7 +604,7 @@ enum bv_status bv_store_settle(struct bv_store *store, const char *attempt, enum
         stage_close(quarantine);
         return BV_OK;
     }
-    if (state != BV_STORE_UNSEALED) {
+    if (state != BV_STORE_UNSEALED && state != BV_STORE_LISTED) {
         return settle_decided(quarantine, state, ret_settled, error);
     }
     const int result = stage_drop(quarantine);

@@ -78,11 +78,11 @@ int stage_verify(struct stage_job *job);  /* whether all that was prepared is st
 
 /* The decision that stands in a quarantine, read into a job. The strings live until stage_decision_done(). */
 struct stage_decision { json_t *tree; const char **paths; char **decoded; size_t count; };
-int stage_decision_read(struct stage_quarantine *quarantine, struct stage_decision *ret_decision, struct bv_selection *ret_selection,
+int stage_decision_read(struct stage_quarantine *quarantine, const char *name, struct stage_decision *ret_decision, struct bv_selection *ret_selection,
                         enum bv_durability *ret_durability, bool *ret_overwrite);
 int stage_decision_parse(const char *text, size_t size, struct stage_decision *ret_decision, struct bv_selection *ret_selection,
                          enum bv_durability *ret_durability, bool *ret_overwrite);
-int stage_decision_write(const struct stage_job *job);
+int stage_decision_write(const struct stage_job *job, const char *name /* "decision", "discarding" */);
 void stage_decision_done(struct stage_decision *decision);
 
 /* dispose.c. These take the quarantine over, whatever they answer. */

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "base/step.h"
 #include "stage/tree.h"
 #include "sys/sys.h"
 
@@ -21,6 +22,7 @@
 
 int stage_step(const struct bv_store *store, const char *step)
 {
+    BV_STEP(step);
     return store->step ? store->step(store->step_context, step) : 0;
 }
 
@@ -222,6 +224,7 @@ static struct stage_quarantine *quarantine_new(struct bv_store *store, const cha
     struct stage_quarantine *quarantine = calloc(1, sizeof *quarantine);
     if (quarantine) {
         quarantine->store = store;
+        quarantine->events = store->events;
         quarantine->fd = quarantine->owner_fd = -EBADF;
         memcpy(quarantine->attempt, attempt, 33);
     }
@@ -377,7 +380,15 @@ enum bv_store_state stage_state(const struct stage_quarantine *quarantine)
            : !stands(quarantine, "delta")   ? BV_STORE_UNSEALED
            : stands(quarantine, "prepared") ? BV_STORE_PREPARED
            : stands(quarantine, "decision") ? BV_STORE_DECIDED
-                                            : BV_STORE_KEPT;
+           : stands(quarantine, "discarding") ? BV_STORE_DISCARDING
+           : stands(quarantine, "kept")       ? BV_STORE_KEPT
+                                              : BV_STORE_LISTED;
+}
+
+int stage_keep(const struct stage_quarantine *quarantine, bool durable)
+{
+    const int result = stage_step(quarantine->store, "keep");
+    return result < 0 ? result : tree_write_file(quarantine->fd, "kept", "", 0, durable);
 }
 
 /* 0, -ENOENT, -EWOULDBLOCK, or what else is wrong. *quarantine is made in any case but that of no memory. */
@@ -480,7 +491,7 @@ int stage_open_root(const struct stage_quarantine *quarantine, size_t root)
 /* The list goes first, so that what a crash leaves is nothing that could be kept; the owner's file goes last, as the lock is in it. */
 int stage_drop(struct stage_quarantine *quarantine)
 {
-    static const char *const records[] = { "delta", "prepared", "decision", "applied", "meta" };
+    static const char *const records[] = { "delta", "discarding", "prepared", "decision", "applied", "meta" };
     struct bv_store *store = quarantine->store;
     char name[NAME_BYTES];
     int result = 0;
@@ -527,24 +538,40 @@ int stage_drop_orphan(struct bv_store *store, const char *attempt)
 
 /* ---- looking ---- */
 
+/* 1: *ret_state, 0: there is none, or -errno. */
+static int look(struct bv_store *store, const char *attempt, enum bv_store_state *ret_state)
+{
+    struct stage_quarantine *quarantine = NULL;
+    int result = open_locked(store, attempt, &quarantine);
+    if (quarantine && (result == 0 || result == -EWOULDBLOCK || result == -ENOLCK)) {
+        *ret_state = result == -EWOULDBLOCK ? BV_STORE_LIVE : result == 0 ? stage_state(quarantine) : BV_STORE_UNSEALED;
+        result = 1;
+    }
+    stage_close(quarantine); /* whoever is told may want to settle it */
+    return result == -ENOENT ? 0 : result;
+}
+
+enum bv_status stage_look(struct bv_store *store, const char *attempt, bool *ret_there, enum bv_store_state *ret_state, struct bv_error *error)
+{
+    const int result = look(store, attempt, ret_state);
+    *ret_there = result > 0;
+    return result < 0 ? bv_fail_sys(error, store->path, result, "looking at the quarantine of attempt %s", attempt) : BV_OK;
+}
+
 enum bv_status bv_store_each(struct bv_store *store, bv_store_fn *fn, void *context, struct bv_error *error)
 {
     struct tree_names names = { 0 };
     int result = tree_names_read(store->fd, SIZE_MAX, &names);
     bool more = true;
-    for (size_t i = 0; result == 0 && more && i < names.count; i++) {
+    for (size_t i = 0; result >= 0 && more && i < names.count; i++) {
         const char *name = tree_name(&names, i);
+        enum bv_store_state state;
         if (strncmp(name, NAME_PREFIX, strlen(NAME_PREFIX)) != 0 || !stage_attempt_is_good(name + strlen(NAME_PREFIX))) {
             continue;
         }
-        struct stage_quarantine *quarantine = NULL;
-        const int opened = open_locked(store, name + strlen(NAME_PREFIX), &quarantine);
-        const enum bv_store_state state = opened == -EWOULDBLOCK ? BV_STORE_LIVE : opened == 0 ? stage_state(quarantine) : BV_STORE_UNSEALED;
-        stage_close(quarantine); /* whoever is told may want to settle it */
-        if (opened == 0 || opened == -ENOLCK || opened == -EWOULDBLOCK) {
+        result = look(store, name + strlen(NAME_PREFIX), &state);
+        if (result > 0) {
             more = fn(context, name + strlen(NAME_PREFIX), state);
-        } else if (opened != -ENOENT) { /* it went while we looked */
-            result = opened;
         }
     }
     tree_names_done(&names);

@@ -5,6 +5,8 @@
  *     meta       {"attempt","roots":[{"dev","ino","path"}],"schema":"bvisor.quarantine/1","started_nanos","started_seconds"}
  *     rN/        one per staged root: upper/ (what the run wrote), work/ (overlayfs's own)
  *     delta      the list of changes (manifest.h); without it nothing of the run can be kept
+ *     kept       empty: the run was over and its host decided to keep this; what has only a list is nobody's
+ *     discarding a discard was decided: as `decision`; from here it goes forward
  *     decision   a commit was decided: {"durability","overwrite","paths","schema":"bvisor.decision/1"}
  *     prepared   every new file stands beside its target; the inodes of old and new: from here a crashed commit goes forward
  *     applied    every name is exchanged; what is left is to clear up
@@ -36,6 +38,7 @@ int stage_step(const struct bv_store *store, const char *step);
 struct stage_root { char *path; uint64_t dev, ino; };
 struct stage_quarantine {
     struct bv_store *store;
+    struct bv_store_events events; /* the store's, or those of the run that made it */
     char attempt[33];
     int fd, owner_fd;
     struct stage_root *roots;
@@ -51,12 +54,17 @@ BV_MUST_CHECK enum bv_status stage_create(struct bv_store *store, const char *at
 /* Opens and locks one that is there, whatever its state; the roots are read from its meta. BV_E_INVALID: there is none; BV_E_STATE: somebody works
  * on it; BV_E_CORRUPT: its meta is unreadable. */
 BV_MUST_CHECK enum bv_status stage_open(struct bv_store *store, const char *attempt, struct stage_quarantine **ret_quarantine, struct bv_error *error);
+/* Says that it is kept. durable: on the disk when it returns. 0 or -errno. */
+int stage_keep(const struct stage_quarantine *quarantine, bool durable);
 /* Unlocks. NULL is a no-op. */
 void stage_close(struct stage_quarantine *quarantine);
 /* By what stands in it; the lock is held. */
 enum bv_store_state stage_state(const struct stage_quarantine *quarantine);
 /* Removes it and everything in it; it is closed afterwards too, whatever is answered. 0 or -errno. */
 int stage_drop(struct stage_quarantine *quarantine);
+/* Whether there is one of this attempt, and its state. *ret_state is set only if there is. */
+BV_MUST_CHECK enum bv_status stage_look(struct bv_store *store, const char *attempt, bool *ret_there, enum bv_store_state *ret_state,
+                                        struct bv_error *error);
 /* Removes what of a quarantine was left without an owner file, if nobody is making one. 0 or -errno. */
 int stage_drop_orphan(struct bv_store *store, const char *attempt);
 /* rN/upper, opened. -errno. */

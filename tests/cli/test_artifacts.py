@@ -108,7 +108,7 @@ deadline = time.monotonic() + 10
 while [word for _, word in attempts()] != ["unsealed"] and time.monotonic() < deadline:
     time.sleep(0.05)
 look = bvisor("recover", "--dry-run", "--journal", state)
-ok(b"would be dropped" in look.out and len(attempts()) == 1, "a killed supervisor leaves what recover would drop", look)
+ok(b"rolled_back" in look.out and b"quarantine " in look.out and len(attempts()) == 1, "a killed supervisor leaves what recover would drop", look)
 ok(bvisor("recover", "--journal", state).code == 0 and attempts() == [] and read("a") == "one\ntwo\n", "recover drops it, and the host's files are as before")
 ok(bvisor("recover", "--journal", state).out == b"", "a second recover finds nothing")
 

@@ -269,7 +269,7 @@ ok(bvisor("exec", plan).out == b"one\n", "exec of a script")
 write(tool, "#!/usr/bin/sh\necho two\n", 0o755)
 result = bvisor("exec", "--json", plan)
 ok(result.code == 126 and (result.document() or {}).get("reason") == "profile_drift", "a changed workload is drift", result)
-result = bvisor("plan", "--system", "--net", "example.org:1", "--stage", "--rw", top, "true")
+result = bvisor("plan", "--system", "--net", "example.org:1", "--stage", "--rw", plan, "true")
 ok(result.code == 126 and len(result.lines()) >= 2, "every unsupported item is named", result)
 
 # The loader's path leads through the distribution's links; what is exposed in their place is not executable.

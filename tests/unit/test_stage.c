@@ -252,6 +252,7 @@ static struct bv_store *stage_all(void (*more)(const char *upper))
         more(upper);
     }
     must(stage_delta(quarantine, &summary) == 0 && summary.complete, summary.missing);
+    must(stage_keep(quarantine, false) == 0, "keeping");
     stage_close(quarantine);
     return store;
 }

@@ -46,6 +46,7 @@ static const struct bv_backend_ops linux_ops = {
     .owns_fd = linux_owns_fd,
     .release = linux_release,
     .try_staging = linux_try_staging,
+    .sweep = linux_sweep,
 };
 
 enum bv_status bv_backend_linux(struct bv_backend **ret_backend, struct bv_error *error)

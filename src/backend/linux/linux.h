@@ -129,6 +129,8 @@ bool linux_leaf_memory_refused(const struct linux_leaf *leaf, uint64_t *ret_coun
 int linux_leaf_remove(struct linux_leaf *leaf);
 /* Kills and removes leaves of dead owners below the caller's own cgroups; live ones are never touched. */
 void linux_leaf_sweep(const struct linux_cgroups *own);
+/* The backend's sweep: the leaves of one attempt whose owner is dead. Its processes died with its init, its mounts with their namespace. */
+enum bv_status linux_sweep(void *context, const char *attempt, bool dry_run, bv_swept_fn *fn, void *fn_context, struct bv_error *error);
 
 /* ---- lower.c (pure): intent -> frame. Path facts are gathered by launch.c first. ---- */
 struct linux_path_fact { uint64_t dev, ino; uint32_t mode; }; /* of each root, then of each expose source, then of the exe */
