@@ -77,6 +77,16 @@ property: all
 bench-staging: all
 	@python3 bench/staging.py
 
+# A crash at every step of a run, a disposition and a recovery, and a medium that fails at every call.
+.PHONY: crash bench-journal
+crash: all
+	@python3 tests/crash/crash.py build/tests/crash/bvisor-steps
+	@python3 tests/crash/faults.py build/tests/crash/bvisor-steps
+
+bench-journal: all
+	@python3 bench/journal.py build
+	@python3 bench/staging.py
+
 soak: all
 	@python3 tests/soak/soak.py --bvisor build/bvisor
 

@@ -89,7 +89,10 @@ struct bv_commit_options {
     enum bv_durability durability;
     bool overwrite; /* also where the host's file is no longer what the run started from */
 };
-struct bv_committed { uint64_t applied, skipped; /* skipped: special files, which are never promoted */ };
+struct bv_committed {
+    uint64_t applied, skipped; /* skipped: special files, which are never promoted */
+    bool unrecorded;           /* set when the call fails because all of it is committed and that could not be recorded: bv_store_settle() tells it again */
+};
 /* Puts the selection into its roots: all of it or nothing, whatever happens on the way; after a crash bv_store_settle() finishes it or undoes it.
  * BV_E_STATE with the path in error->place: the host changed it since (or: it cannot be committed, as error->text says). *ret_committed may be NULL. */
 BV_API BV_MUST_CHECK enum bv_status bv_artifacts_commit(struct bv_store *store, const char *attempt, const struct bv_selection *selection,

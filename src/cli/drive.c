@@ -142,7 +142,7 @@ static int settle(struct bv_run *run, struct bv_report *report, bool keep)
     if (bv_run_settle(run, report, keep, &error) == BV_OK) {
         return CLI_OK;
     }
-    cli_note("%s: %s", "not committed", error.text);
+    cli_note("%s", error.text[0] == '\0' ? bv_status_name(error.status) : error.text);
     return CLI_FAULT;
 }
 

@@ -47,7 +47,11 @@ enum bv_status bv_record_start(struct bv_journal *journal, const struct bv_plan 
     put_start(&payload, plan);
     enum bv_status status = payload.failed ? bv_fail_nomem(error) : bv_plan_json(plan, &document, error);
     if (status == BV_OK) {
-        status = bv_journal_append(journal, attempt, BV_EVENT_STARTED, payload.data, document, error);
+        struct bv_error why = { 0 };
+        status = bv_journal_append(journal, attempt, BV_EVENT_STARTED, payload.data, document, &why);
+        if (status != BV_OK) {
+            (void)bv_fail(error, status, why.place, "nothing ran: its start cannot be recorded: %.100s", why.text);
+        }
     }
     bv_free(document);
     bv_buf_done(&payload);

@@ -287,9 +287,11 @@ static enum bv_status start_planned(struct bv_run *run, const struct bv_run_opti
     enum bv_status status = prepare(run, options, error);
     if (status == BV_OK && !hold) {
         status = bv_record_start(run->journal, run->plan, run->attempt, error);
+        BV_STEP("started");
     }
     if (status == BV_OK) {
         status = launch(run, hold, error);
+        BV_STEP("launched");
     }
     if (status == BV_OK && hold) {
         status = bv_record_start(run->journal, run->plan, run->attempt, error);
@@ -573,7 +575,7 @@ enum bv_status bv_run_settle(struct bv_run *run, struct bv_report *report, bool 
         return BV_OK;
     }
     if (run->journal && !run->recorded) { /* a decision may only follow what it is about */
-        return bv_fail(error, BV_E_STATE, "", "nothing is decided about what the run staged, because its report is not recorded");
+        return bv_fail(error, BV_E_STATE, "", "not committed and not discarded: the report is not recorded");
     }
     const struct bv_staging_wish wish = {
         .completed = bv_report_outcome(report) == BV_OUTCOME_COMPLETED,

@@ -462,13 +462,13 @@ static enum bv_status commit(struct bv_staging *staging, const struct bv_intent 
     const int kept = wish->keep ? stage_keep(staging->quarantine, false) : 0; /* durable with the decision, which follows */
     const enum bv_status status =
         kept < 0 ? fail_keep(kept, &own) : stage_commit(BV_TAKE(staging->quarantine), NULL, &options, &committed, &own);
-    disposed->applied = status == BV_OK;
+    disposed->applied = status == BV_OK || committed.unrecorded;
     if (status != BV_OK) {
         if (!wish->keep && !wish->journal) {
             drop_refused(store, attempt);
         }
         bv_copy_text(disposed->detail, sizeof disposed->detail, own.text);
-        return bv_fail(error, status, own.place, "%s", own.text);
+        return bv_fail(error, status, own.place, "%s%.140s", committed.unrecorded ? "" : "not committed: ", own.text);
     }
     if (committed.skipped > 0) {
         (void)snprintf(disposed->detail, sizeof disposed->detail, "%llu special files were not promoted", (unsigned long long)committed.skipped);

@@ -187,12 +187,13 @@ static int finish(struct stage_job *job)
         result = stage_clear(job);
     }
     if (result == 0 && job->selection.path_count > 0 && stands(job, "delta") && stands(job, "decision")) {
-        result = write_rest(job, &rest);
+        result = drop_record(job, "prepared"); /* it numbers the lines of the list that is replaced now */
+        result = result == 0 ? write_rest(job, &rest) : result;
     }
     if (result == 0 && rest > 0) {
-        result = drop_record(job, "prepared");
-        result = result == 0 ? drop_record(job, "decision") : result;
-        return result == 0 ? drop_record(job, "applied") : result;
+        /* The decision last: it says which part this was about, and `applied` without it would mean all. Alone it is a commit that never began. */
+        result = drop_record(job, "applied");
+        return result == 0 ? drop_record(job, "decision") : result;
     }
     if (result == 0) {
         struct stage_quarantine *quarantine = job->quarantine;
@@ -370,8 +371,9 @@ static enum bv_status tell_applied(struct stage_job *job, const struct listener 
 {
     struct bv_error why = { 0 };
     const enum bv_status status = tell(listener, "commit", true, "", &why);
+    job->counts.unrecorded = status != BV_OK;
     return status == BV_OK ? BV_OK
-                           : bv_fail(job->error, status, why.place, "it is committed, and that could not be recorded: %.120s (bvisor recover does it)",
+                           : bv_fail(job->error, status, why.place, "it is committed, and that could not be recorded: %.90s (bvisor recover does it)",
                                      why.text);
 }
 
@@ -403,7 +405,7 @@ enum bv_status stage_commit(struct stage_quarantine *quarantine, const struct bv
             (void)finish(&job);
         }
     }
-    if (status == BV_OK && ret_committed) {
+    if (ret_committed && (status == BV_OK || job.counts.unrecorded)) {
         *ret_committed = job.counts;
     }
     close_job(&job);
@@ -557,7 +559,9 @@ static enum bv_status settle_decided(struct stage_quarantine *quarantine, enum b
     const char *name = state == BV_STORE_DISCARDING ? "discarding" : "decision";
     error = error ? error : &own;
     const int read = stage_decision_read(quarantine, name, &decision, &selection, &durability, &overwrite);
-    if (read < 0 && !(read == -ENOENT && state == BV_STORE_APPLIED)) { /* an applied one may have lost it already */
+    struct stat st;
+    const bool dropping = state == BV_STORE_APPLIED && fstatat(quarantine->fd, "delta", &st, AT_SYMLINK_NOFOLLOW) != 0;
+    if (read < 0 && !(read == -ENOENT && dropping)) { /* all of it was applied, and it was being dropped */
         stage_decision_done(&decision);
         const enum bv_status status = read == -EBADMSG || read == -ENOENT
                                           ? bv_fail(error, BV_E_CORRUPT, quarantine->attempt, "the record `%s` of attempt %s is damaged", name,

@@ -40,6 +40,9 @@ def state_home():
     return fresh_directory()
 
 
+os.environ["XDG_STATE_HOME"] = state_home()  # of what a test starts without bvisor(), too
+
+
 def ok(condition, name, detail=""):
     global _count, _failed
     _count += 1

@@ -13,13 +13,18 @@
 
 static void say(const char *name)
 {
+    static int fd = -1; /* opened once: a process that runs a guest confines itself, and opens nothing any more */
     const char *path = getenv("BVISOR_STEP_LOG");
-    int fd = path ? open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666) : -1;
+    if (path && fd < 0) {
+        fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
+        const int high = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 700); /* out of the way of the numbers that tests count */
+        (void)close(fd);
+        fd = high;
+    }
     if (fd >= 0) {
         char line[100];
         int size = snprintf(line, sizeof line, "%s\n", name);
         (void)!write(fd, line, (size_t)size);
-        (void)close(fd);
     }
 }
 
@@ -52,6 +57,7 @@ void bv_step_hook(const char *name)
             kill_children();
         } else {
             (void)raise(SIGKILL);
+            __builtin_trap(); /* where the filter of a guest's process lets nobody signal */
         }
     }
 }
