@@ -2,15 +2,19 @@
  *
  * Nothing that anybody else looks at is changed here; what is made are temporary names, which stage_withdraw() takes back. What is made has the
  * staged bytes (their digest is compared with the list), the staged permission bits without set-id and sticky, the owner of what it replaces or
- * else of the staged thing, and its extended attributes of the `user` class. */
+ * else of the staged thing, and its extended attributes of the `user` class. It is a copy, or a second name of the staged file itself where nobody
+ * could tell the two
+ * apart: making and removing a file costs most file systems a hundred times what a name does. */
 #include "stage/job.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/fs.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -47,21 +51,31 @@ static bool wants_sync(const struct stage_job *job)
     return job->durability != BV_DURABILITY_ATOMIC;
 }
 
-/* A file system that cannot say is an error under `durable` and a note under `best_effort_durable`; a disk that fails is an error under both. */
-static int sync_fd(struct stage_job *job, int fd)
+/* What is left of a sync's answer. A file system that cannot say is an error under `durable` and a note under `best_effort_durable`; a disk that fails
+ * is an error under both. */
+static int judge_sync(struct stage_job *job, int result)
+{
+    if (job->durability == BV_DURABILITY_BEST_EFFORT && (result == -EINVAL || result == -EOPNOTSUPP || result == -EROFS)) {
+        job->failed_sync = true;
+        return 0;
+    }
+    return result;
+}
+
+/* Of a new file or directory in a root. After the first few the root's file system is synced as a whole, once, before anything relies on them: each
+ * sync of its own would wait for the medium (syncfs(2) tells of failed writes since Linux 5.8; staging needs 5.11). */
+static int sync_new(struct stage_job *job, uint32_t root, int fd)
 {
     if (!wants_sync(job)) {
         return 0;
     }
-    int result = step(job, "fsync");
-    if (result == 0 && fsync(fd) != 0) {
-        result = -errno;
+    if (job->synced >= STAGE_SYNCS_MAX) {
+        job->batched[root] = true;
+        return 0;
     }
-    if (job->durability == BV_DURABILITY_BEST_EFFORT && (result == -EINVAL || result == -EOPNOTSUPP || result == -EROFS)) {
-        job->failed_sync = true;
-        result = 0;
-    }
-    return result;
+    job->synced++;
+    const int result = step(job, "fsync");
+    return judge_sync(job, result < 0 ? result : fsync(fd) == 0 ? 0 : -errno);
 }
 
 /* ---- what the host has ---- */
@@ -178,7 +192,78 @@ static int fill_file(struct stage_job *job, const struct stage_entry *entry, int
     if (result == 0 && (fchmod(to, entry->now.mode & PLAIN_MODE) != 0 || futimens(to, times) != 0)) {
         result = -errno;
     }
-    return result == 0 ? sync_fd(job, to) : result;
+    return result == 0 ? sync_new(job, entry->root, to) : result;
+}
+
+/* ---- a name instead of a copy ---- */
+
+/* A copy has attributes of the `user` class only, and none of overlayfs's. False: it has others, or they cannot be taken away. */
+static bool strip_attributes(int fd)
+{
+    char names[4096];
+    const ssize_t size = flistxattr(fd, names, sizeof names);
+    if (size < 0) {
+        return errno == EOPNOTSUPP;
+    }
+    for (ssize_t at = 0; at < size; at += (ssize_t)strlen(names + at) + 1) {
+        const char *name = names + at;
+        if (strncmp(name, "user.", 5) != 0 || (strncmp(name, "user.overlay.", 13) == 0 && fremovexattr(fd, name) != 0)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Nobody has it open for writing: a descriptor that a workload gave away must not reach what the host holds. A lease is had on no other terms
+ * (fcntl(2), F_SETLEASE). */
+static bool is_still(int fd)
+{
+    return fcntl(fd, F_SETLEASE, F_RDLCK) == 0 && fcntl(fd, F_SETLEASE, F_UNLCK) == 0;
+}
+
+/* Flags that a new file has by itself; any other may be the workload's doing. */
+static bool has_plain_flags(int fd)
+{
+    int flags = 0;
+    return ioctl(fd, FS_IOC_GETFLAGS, &flags) != 0 ? errno == ENOTTY || errno == EOPNOTSUPP : (flags & ~(FS_EXTENT_FL | FS_INLINE_DATA_FL)) == 0;
+}
+
+static bool can_be_linked(int from, const struct stat *staged)
+{
+    return S_ISREG(staged->st_mode) && staged->st_nlink == 1 && has_plain_flags(from) && is_still(from) && strip_attributes(from);
+}
+
+/* 1: dir/path is a name of the staged file. 0: only a copy will do. -errno. */
+static int link_file(struct stage_job *job, const struct stage_entry *entry, int from, int dir, const char *path, const struct stat *old)
+{
+    char hash[BV_DIGEST_TEXT_SIZE], self[40];
+    struct stat staged;
+    const char *name;
+    uint64_t size;
+    const struct timespec times[2] = { { .tv_nsec = UTIME_OMIT }, { entry->mtime_seconds, entry->mtime_nanos } };
+    if (fstat(from, &staged) != 0 || !can_be_linked(from, &staged)) {
+        return 0;
+    }
+    int result = tree_hash(from, STAGE_HASH_MAX_BYTES, &size, hash);
+    if (result < 0 || strcmp(hash, entry->now.hash) != 0) {
+        return result < 0 ? result : -EBADMSG;
+    }
+    if (give_owner(from, &staged, old) < 0 || fchmod(from, entry->now.mode & PLAIN_MODE) != 0 || futimens(from, times) != 0) {
+        return 0;
+    }
+    result = step(job, "link file");
+    const int parent = result < 0 ? result : tree_open_parent(dir, path, &name);
+    if (parent < 0) {
+        return parent;
+    }
+    (void)snprintf(self, sizeof self, "/proc/self/fd/%d", from);
+    const bool linked = linkat(AT_FDCWD, self, parent, name, AT_SYMLINK_FOLLOW) == 0;
+    bv_cleanup_fd(&parent);
+    if (!linked) {
+        return 0; /* another file system, or one without second names */
+    }
+    result = sync_new(job, entry->root, from);
+    return result < 0 ? result : 1;
 }
 
 static int make_file(struct stage_job *job, const struct stage_entry *entry, int dir, const char *path, const struct stat *old)
@@ -191,11 +276,12 @@ static int make_file(struct stage_job *job, const struct stage_entry *entry, int
         return stage_job_conflict(job, entry, "it is too large to have been hashed, and what has no digest is not committed");
     }
     const int from = stage_open_own(upper, entry->path);
-    int to = from < 0 ? from : step(job, "make file");
-    if (to >= 0) {
-        to = tree_open(dir, path, O_RDWR | O_CREAT | O_EXCL, 0600);
+    int result = from < 0 ? from : link_file(job, entry, from, dir, path, old), to = -EBADF;
+    if (result == 0) {
+        result = step(job, "make file");
+        to = result < 0 ? result : tree_open(dir, path, O_RDWR | O_CREAT | O_EXCL, 0600);
+        result = to < 0 ? to : fill_file(job, entry, from, to, old);
     }
-    int result = to < 0 ? to : fill_file(job, entry, from, to, old);
     bv_cleanup_fd(&from);
     bv_cleanup_fd(&to);
     if (result == -EBADMSG) {
@@ -283,7 +369,7 @@ static int close_build(struct stage_job *job, struct prepare *prepare)
         struct closing *closing = &prepare->closings[--prepare->closing_count];
         const int fd = result < 0 ? -EBADF : tree_open(prepare->parent, closing->path, O_RDONLY | O_DIRECTORY, 0);
         if (result == 0) {
-            result = fd < 0 ? fd : sync_fd(job, fd);
+            result = fd < 0 ? fd : sync_new(job, job->top.root, fd);
         }
         if (result == 0 && fchmod(fd, closing->mode) != 0) {
             result = -errno;

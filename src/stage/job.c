@@ -22,7 +22,8 @@ enum bv_status stage_job_init(struct stage_job *job, struct stage_quarantine *qu
     }
     job->roots = malloc(count * sizeof job->roots[0]);
     job->uppers = malloc(count * sizeof job->uppers[0]);
-    if (!job->roots || !job->uppers) {
+    job->batched = calloc(count, sizeof job->batched[0]);
+    if (!job->roots || !job->uppers || !job->batched) {
         stage_job_done(job);
         return bv_fail_nomem(error);
     }
@@ -40,8 +41,10 @@ void stage_job_done(struct stage_job *job)
     }
     free(job->roots);
     free(job->uppers);
+    free(job->batched);
     free(job->top.path);
     job->roots = job->uppers = NULL;
+    job->batched = NULL;
     job->top.path = NULL;
 }
 

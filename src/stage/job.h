@@ -24,6 +24,8 @@ struct stage_top { /* the newest step whose change holds other changes; type 0: 
     uint64_t ordinal, below; /* below: changes seen inside it that go */
 };
 
+#define STAGE_SYNCS_MAX 32u /* from here on one sync of everything on the file system is sooner done, whoever else writes to it */
+
 struct stage_job {
     struct stage_quarantine *quarantine;
     struct bv_selection selection;
@@ -35,6 +37,8 @@ struct stage_job {
     struct bv_error *error;
     bool damaged;             /* a record or the list could not be read in a pass: nothing may be moved by them */
     bool complete;            /* of the list, after a pass */
+    bool *batched;            /* per root: its file system is synced as a whole */
+    unsigned synced;          /* things that were synced one by one */
     bool failed_sync;         /* a file system could not say that it had written; told under best effort only */
 };
 

@@ -318,6 +318,9 @@ static int visit_sync(struct stage_job *job, const struct stage_entry *entry, ui
     (void)ordinal;
     (void)role;
     (void)record;
+    if (job->batched[entry->root]) {
+        return 0;
+    }
     if (sync->last && sync->root == entry->root && strlen(sync->last) == size && strncmp(sync->last, entry->path, size) == 0) {
         return 0;
     }
@@ -341,10 +344,23 @@ static int visit_sync(struct stage_job *job, const struct stage_entry *entry, ui
     return result < 0 ? stage_job_fail(job, entry, result, "making its directory durable") : 0;
 }
 
+static int sync_whole(struct stage_job *job, uint32_t root)
+{
+    const int fd = stage_job_root(job, root);
+    int result = fd < 0 ? fd : step(job, "syncfs");
+    if (result == 0 && syncfs(fd) != 0) {
+        result = -errno;
+    }
+    return result < 0 ? bv_fail_sys(job->error, job->quarantine->roots[root].path, result, "making what is committed durable"), result : 0;
+}
+
 int stage_sync(struct stage_job *job)
 {
     struct sync sync = { 0 };
-    const int result = job->durability == BV_DURABILITY_ATOMIC ? 0 : stage_job_pass(job, false, visit_sync, &sync);
+    int result = job->durability == BV_DURABILITY_ATOMIC ? 0 : stage_job_pass(job, false, visit_sync, &sync);
     free(sync.last);
+    for (uint32_t root = 0; result == 0 && root < job->quarantine->root_count; root++) {
+        result = job->batched[root] ? sync_whole(job, root) : 0;
+    }
     return result;
 }

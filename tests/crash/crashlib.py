@@ -103,7 +103,8 @@ class World:
     def as_user(self, command, env=None):
         if self.uid != os.geteuid():
             command = ["setpriv", f"--reuid={self.uid}", f"--regid={self.uid}", "--clear-groups", "--", *command]
-        return subprocess.run(command, capture_output=True, check=False, timeout=60, cwd="/", env={"PATH": "/usr/bin:/bin", "XDG_STATE_HOME": self.home, **(env or {})})
+        full = {"PATH": "/usr/bin:/bin", "XDG_STATE_HOME": self.home, **(env or {})}
+        return subprocess.run(command, capture_output=True, check=False, timeout=60, cwd="/", env=full)
 
     def call(self, *words, env=None):
         return self.as_user([self.program, *words], env)
