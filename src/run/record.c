@@ -115,7 +115,11 @@ static enum bv_status record_settled(void *context, const char *attempt, const c
     if (status != BV_OK || trail.disposition != TRAIL_DECIDED) { /* never recorded as decided, or told already */
         return status;
     }
-    return append_disposition(context, attempt, decision, applied ? "applied" : "failed", detail, error);
+    const enum bv_status appended = append_disposition(context, attempt, decision, applied ? "applied" : "failed", detail, error);
+    if (appended == BV_OK) { /* the next one may be another process's */
+        bv_journal_let_go(context, attempt);
+    }
+    return appended;
 }
 
 void bv_record_events(struct bv_journal *journal, struct bv_store_events *ret_events)

@@ -248,7 +248,8 @@ void stage_close(struct stage_quarantine *quarantine)
 static int write_owner(struct stage_quarantine *quarantine)
 {
     char text[40];
-    quarantine->owner_fd = tree_open(quarantine->fd, "owner", O_RDWR | O_CREAT | O_EXCL, 0600);
+    /* Locked before it has its name: nobody who looks takes it for a dead one's in between. */
+    quarantine->owner_fd = tree_open(quarantine->fd, "owner.new", O_RDWR | O_CREAT | O_EXCL, 0600);
     if (quarantine->owner_fd < 0) {
         return quarantine->owner_fd;
     }
@@ -256,7 +257,8 @@ static int write_owner(struct stage_quarantine *quarantine)
         return -errno;
     }
     (void)snprintf(text, sizeof text, "pid %ld\n", (long)getpid()); /* for people: nothing is decided by it */
-    return tree_write_all(quarantine->owner_fd, text, strlen(text));
+    const int result = tree_write_all(quarantine->owner_fd, text, strlen(text));
+    return result < 0 ? result : renameat(quarantine->fd, "owner.new", quarantine->fd, "owner") == 0 ? 0 : -errno;
 }
 
 /* The directory with its owner's lock. Nobody sweeps meanwhile. */

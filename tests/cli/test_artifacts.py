@@ -113,6 +113,11 @@ ok(bvisor("recover", "--journal", state).code == 0 and attempts() == [] and read
 ok(bvisor("recover", "--journal", state).out == b"", "a second recover finds nothing")
 
 fresh()
+result = bvisor("run", "--system", "--rw", root, "--journal", state, "--stage", "--storage", "1M", "true")
+ok(result.code == 126 and b"storage_bytes" in result.err and b"staged writes go to the file system of the state directory" in result.err and
+   b"--storage unlimited" in result.err and attempts() == [], "a limit of storage that nobody could hold is refused", result)
+ok(bvisor("run", "--system", "--rw", root, "--journal", state, "--stage", "--storage", "unlimited", "true").code == 0, "unlimited is no limit")
+fresh()
 for name, options, remedy in (("the state directory in a root", ["--rw", top], "state directory"), ("a file as a root", ["--rw", root + "/a"], "no directory")):
     result = bvisor("run", "--system", *options, "--journal", state, "--stage", "true")
     ok(result.code == 126 and remedy.encode() in result.err, f"{name} is refused", result)

@@ -114,6 +114,26 @@ def live():
     world.done()
 
 
+def beside():
+    """Staged runs of several processes in one state directory, each of which begins with a recovery: none takes another for dead."""
+    world = World(os.geteuid())
+    script = 'for i in 1 2 3 4 5 6 7 8; do "$0" run --system -q --rw "$1" --commit sh -c "echo $i >> $1/log" || echo "$1 $i: $?"; done'
+    roots = [os.path.join(world.own, f"root{index}") for index in range(6)]
+    for root in roots:
+        os.mkdir(root)
+    runs = [subprocess.Popen(["sh", "-c", script, world.program, root], env={"PATH": "/usr/bin:/bin", "XDG_STATE_HOME": world.home},
+                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT) for root in roots]
+    said = [run.communicate()[0] for run in runs]
+    ok(not any(said), "48 staged runs of 6 processes commit", said)
+    rows = {}
+    for event in world.events():
+        rows.setdefault(event["attempt"], []).append(event)
+    kinds = {tuple(event["kind"] for event in row) for row in rows.values()}
+    ok(len(rows) == 48 and kinds == {("started", "report", "disposition", "disposition")} and not world.staged() and
+       world.call("journal", "verify").returncode == 0, "each is recorded as such, and nothing is left", (len(rows), kinds))
+    world.done()
+
+
 def main():
     if ctypes.CDLL(None, use_errno=True).prctl(36, 1, 0, 0, 0) != 0:  # PR_SET_CHILD_SUBREAPER
         ok(False, "orphans cannot be seen")
@@ -129,6 +149,7 @@ def main():
             recoveries(by_name["run --commit=durable"], user, ["released", "listed", "recorded", "write prepared", "exchange", "write applied", "clear"])
             recoveries(by_name["artifacts discard of a path"], user, ["write rest"])
         live()
+        beside()
     print(f"# all: {totals['steps']} steps = {totals['crashes']} crashes seen")
     print(f"1..{len(results)}")
     return 0 if all(results) and totals["steps"] == totals["crashes"] else 1
