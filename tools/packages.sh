@@ -10,7 +10,8 @@ want=''
 for group in "$@"; do
     case $group in
     build) want="$want build-essential meson ninja-build pkg-config python3 libseccomp-dev libjansson-dev nettle-dev libsqlite3-dev libsodium-dev" ;;
-    check) want="$want jq util-linux bubblewrap perl-base python3-jsonschema mandoc zsh fish openssl clang-14 lld wasi-libc libclang-rt-14-dev-wasm32" ;;
+    check) want="$want jq util-linux bubblewrap strace binutils perl-base python3-jsonschema mandoc zsh fish openssl"
+        want="$want clang-14 lld wasi-libc libclang-rt-14-dev-wasm32" ;;
     kernels) want="$want qemu-system-x86 busybox-static binutils xz-utils zstd lz4 debian-archive-keyring" ;;
     fuzz) want="$want clang-14 libclang-rt-14-dev" ;;
     wasm) want="$want clang-14 lld wasi-libc libclang-rt-14-dev-wasm32 binaryen nodejs" ;;

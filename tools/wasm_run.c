@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MODULE_MAX ((size_t)64 << 20)
+#define MODULE_MAX (64L << 20)
 
 struct guest {
     struct bv_wasm_budget budget;
@@ -307,16 +307,25 @@ static void close_guest(struct guest *guest)
     free(guest->contexts);
 }
 
-static bool run_file(const char *path)
+/* As large as the file and no larger: a test environment that fills what malloc() gives would touch every page. */
+static uint8_t *read_module(const char *path, size_t *ret_size)
 {
     FILE *file = fopen(path, "rb");
-    uint8_t *bytes = malloc(MODULE_MAX);
-    if (!file || !bytes) {
+    long size = file && fseek(file, 0, SEEK_END) == 0 ? ftell(file) : -1;
+    uint8_t *bytes = size >= 0 && size <= MODULE_MAX ? malloc((size_t)size + 1) : NULL;
+    if (!bytes || fseek(file, 0, SEEK_SET) != 0 || fread(bytes, 1, (size_t)size, file) != (size_t)size) {
         (void)fprintf(stderr, "wasm-run: cannot read %s\n", path);
         exit(2);
     }
-    size_t size = fread(bytes, 1, MODULE_MAX, file);
     (void)fclose(file);
+    *ret_size = (size_t)size;
+    return bytes;
+}
+
+static bool run_file(const char *path)
+{
+    size_t size;
+    uint8_t *bytes = read_module(path, &size);
     struct guest fast = { .out = stdout };
     run_guest(&fast, bytes, size, false);
     bool good = true;

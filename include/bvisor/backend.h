@@ -142,6 +142,7 @@ BV_API bool bv_observe_launcher(struct bv_observation *observation, const char *
 typedef ptrdiff_t bv_secret_fn(void *context, const char *reference, char *buffer, size_t capacity);
 
 struct bv_staged { const char *root, *dir; }; /* root: of the host; dir: holds the directories upper (what is written goes there) and work */
+struct bv_path_fact { const char *path; uint64_t dev, ino; uint32_t mode; }; /* what a granted or exposed path was when it was looked at; mode: st_mode */
 
 struct bv_execution { /* all a backend gets to run a plan; valid until its close_run returns */
     const char *attempt;         /* 32 lower-case hex digits */
@@ -158,6 +159,8 @@ struct bv_execution { /* all a backend gets to run a plan; valid until its close
     struct bv_observation *observation;
     const struct bv_staged *staged; /* every writable root and exposed source when the intent is staged; else none */
     size_t staged_count;
+    const struct bv_path_fact *paths; /* those of the plan's paths that planning looked at, in any order; the backend looks at the others */
+    size_t path_count;
     bool hold;                   /* build everything, but let the workload begin only at release(); identity->digest is "" until then */
 };
 
@@ -195,7 +198,7 @@ struct bv_backend_ops { /* append-only */
      * never kept for a workload. Thread-safe. */
     bool (*owns_fd)(void *context, int fd);
     /* Optional (may be NULL: execution.hold is then never set). Lets the workload of a held run begin. Called once, before any dispatch. On
-     * failure the run is closed. */
+     * failure the run is closed. BV_E_STATE: probe_ahead took for granted what is not so; nothing has run, and the run is planned anew. */
     enum bv_status (*release)(void *run, struct bv_error *error);
     /* Optional (may be NULL). Looks at the workload before anything is judged, for what only reading it can tell; may write
      * identity->resident_minimum_bytes. BV_E_REFUSED with *ret_problem: the workload, or a path of the spec, is none for this backend. The file's
@@ -210,6 +213,9 @@ struct bv_backend_ops { /* append-only */
     /* Optional (may be NULL). Ends and removes what a dead supervisor's run of this attempt left on the machine, and nothing else; with dry_run
      * it only looks. Finding nothing is BV_OK. Idempotent; thread-safe. */
     enum bv_status (*sweep)(void *context, const char *attempt, bool dry_run, bv_swept_fn *fn, void *fn_context, struct bv_error *error);
+    /* Optional (may be NULL). As probe, for a run that is begun at once: may take for granted what release() makes sure of before the workload
+     * begins. The facts are those of probe unless release() says BV_E_STATE. */
+    enum bv_status (*probe_ahead)(void *context, struct bv_snapshot *facts, struct bv_error *error);
 };
 
 struct bv_backend; /* an instance: {ops, context} and a cache of file digests; thread-safe */

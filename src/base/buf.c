@@ -67,6 +67,12 @@ static bool reserve(struct bv_buf *buf, size_t extra)
     return true;
 }
 
+bool bv_buf_reserve(struct bv_buf *buf, size_t size)
+{
+    const size_t room = buf->max - buf->size;
+    return reserve(buf, size < room ? size : room);
+}
+
 char *bv_buf_extend(struct bv_buf *buf, size_t size)
 {
     if (!reserve(buf, size)) {

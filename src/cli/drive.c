@@ -104,23 +104,16 @@ static int tell_lost_output(const char *text)
     return result;
 }
 
-static int tell_report(struct cli *cli, const struct bv_report *report)
+static int tell_report(struct cli *cli, const char *text, int status, bool notes)
 {
-    bool notes = !cli->quiet && (cli->verbose || bv_report_outcome(report) != BV_OUTCOME_COMPLETED);
-    struct bv_error error = { 0 };
-    char *text = NULL;
-    if (bv_report_json(report, &text, &error) != BV_OK) {
-        return cli_tell_error(cli, "report", NULL, &error);
-    }
     int result = cli_document(cli, text);
     int lost = tell_lost_output(text);
-    if (result == CLI_OK && bv_report_exit_status(report) == 0) {
+    if (result == CLI_OK && status == 0) {
         result = lost; /* any other status says already that not all is well */
     }
     if (notes) {
         put_summary(cli, text);
     }
-    bv_free(text);
     return result;
 }
 
@@ -159,13 +152,20 @@ static int finish(struct cli *cli, struct bv_run *run, const struct cli_job *job
     }
     const int recorded = record(run, report);
     const int settled = settle(run, report, job->keep);
-    int result = tell_report(cli, report);
-    if (result == CLI_OK) {
-        result = settled == CLI_OK ? bv_report_exit_status(report) : settled;
-        result = result == 0 ? recorded : result;
+    const int status = bv_report_exit_status(report);
+    const bool completed = bv_report_outcome(report) == BV_OUTCOME_COMPLETED;
+    char *text = NULL;
+    const enum bv_status made = bv_report_json(report, &text, &error);
+    bv_report_free(report); /* its text is as large as the streams in it, and there is one already */
+    if (made != BV_OK) {
+        return cli_tell_error(cli, "report", NULL, &error);
     }
-    bv_report_free(report);
-    return result;
+    const int result = tell_report(cli, text, status, !cli->quiet && (cli->verbose || !completed));
+    bv_free(text);
+    if (result != CLI_OK || settled != CLI_OK) {
+        return result != CLI_OK ? result : settled;
+    }
+    return status == 0 ? recorded : status;
 }
 
 static int start(struct cli *cli, struct bv_backend *backend, const struct cli_job *job,

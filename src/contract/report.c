@@ -81,6 +81,8 @@ static void put_denied(struct bv_emit *emit, const struct bv_plan *plan,
     bv_emit_end(emit);
 }
 
+#define USUAL_BODY_BYTES 16384u /* without streams */
+
 /* ---- captured streams ---- */
 
 /* Bytes of text as a JSON string's inside (RFC 8785 3.2.2.2). */
@@ -231,6 +233,8 @@ void bv_report_body(struct bv_buf *buf, const struct bv_plan *plan,
                     const struct ending *ending, const struct finding_list *findings)
 {
     struct bv_emit emit;
+    /* Not grown step by step: each step would have a second copy of the streams for a moment. */
+    (void)bv_buf_reserve(buf, observation->stream[0].kept.size + observation->stream[1].kept.size + USUAL_BODY_BYTES);
     bv_emit_init(&emit, buf);
     bv_emit_object(&emit, NULL);
     put_planned(&emit, "admitted", plan, &plan->admitted_part);

@@ -181,6 +181,7 @@ enum bv_status bv_report_json(const struct bv_report *report, char **ret_text,
     }
     struct bv_buf text;
     bv_buf_init(&text, BV_REPORT_MAX_BYTES);
+    (void)bv_buf_reserve(&text, report->body.size + sizeof(DOCUMENT_HEAD DOCUMENT_MIDDLE DOCUMENT_TAIL) + BV_DIGEST_TEXT_SIZE);
     (void)bv_buf_text(&text, DOCUMENT_HEAD);
     (void)bv_buf_add(&text, report->body.data, report->body.size);
     (void)bv_buf_text(&text, DOCUMENT_MIDDLE);

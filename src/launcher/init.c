@@ -15,6 +15,7 @@
 #include "base/check.h"
 
 #include <linux/capability.h>
+#include <linux/futex.h>
 #include <linux/prctl.h>
 #include <linux/wait.h>
 #include <poll.h>
@@ -38,6 +39,7 @@ enum dimension {
 #define FIRST_SAMPLE_NANOS UINT64_C(2000000)
 #define SHORTEST_CPU_NANOS UINT64_C(1000000)
 #define OOM_LOOK_NANOS     UINT64_C(50000000) /* a v1 account cannot be polled */
+#define APART_NANOS        10000000           /* between two looks whether the stub lives */
 #define KEPT_CAPABILITIES  (UINT64_C(1) << CAP_KILL | UINT64_C(1) << CAP_SYS_PTRACE)
 
 struct init {
@@ -475,6 +477,7 @@ static int make_workload(struct init *init)
     struct launch *launch = init->launch;
     const int32_t pid = 2;
     struct clone_args args = {
+        .flags = CLONE_FILES, /* until what comes with the frame is in it */
         .exit_signal = SIGCHLD,
         .set_tid = (uint64_t)(uintptr_t)&pid,
         .set_tid_size = 1,
@@ -485,19 +488,62 @@ static int make_workload(struct init *init)
     if (result < 0) {
         return (int)result;
     }
-    if (launch->frame.leaf_fd >= 0) {
-        args.flags = CLONE_INTO_CGROUP;
-        args.cgroup = (uint32_t)launch->frame.leaf_fd;
+    if (launch->received_count > 1) {
+        return -EBADMSG;
     }
+    if (launch->received_count == 1) {
+        args.flags |= CLONE_INTO_CGROUP;
+        args.cgroup = (uint32_t)launch->received[0];
+    }
+    launch->exec_fd = ends[1]; /* init's own goes when it settles */
     launch->workload = raw_clone3(&args);
     if (launch->workload == 0) {
-        raw_close(ends[0]);
-        launch->exec_fd = ends[1];
         bv_workload_main(launch);
     }
-    raw_close(ends[1]);
     init->exec_fd = ends[0];
-    return launch->workload < 0 ? launch->workload : place_elsewhere(launch->workload);
+    return launch->workload < 0 ? launch->workload : 0;
+}
+
+/* Hands the stub what came with the frame, and moves it to another processor: both go on working. */
+static int inform_stub(struct launch *launch)
+{
+    struct shared *shared = launch->shared;
+
+    memcpy(shared->received, launch->received, sizeof(shared->received));
+    shared->received_count = launch->received_count;
+    shared->ruleset_fd = launch->ruleset_fd;
+    bv_open_gate(&shared->framed);
+    return place_elsewhere(launch->workload);
+}
+
+/* From here on the stub has its own table and its own view of the frame. */
+static int part(struct launch *launch)
+{
+    struct shared *shared = launch->shared;
+    long result;
+
+    bv_await_gate(&shared->framed);
+    result = raw_call(SYS_unshare, (unsigned long)CLONE_FILES);
+    memcpy(launch->received, shared->received, sizeof(shared->received));
+    launch->received_count = shared->received_count;
+    launch->ruleset_fd = shared->ruleset_fd;
+    bv_open_gate(&shared->apart);
+    return result < 0 ? (int)result : bv_open_frame(launch);
+}
+
+/* A stub that was killed opens no gate; then its end is what init learns next. */
+static int await_apart(const struct launch *launch)
+{
+    uint32_t *gate = &launch->shared->apart;
+    const struct timespec patience = { .tv_nsec = APART_NANOS };
+    siginfo_t info = { .si_pid = 0 };
+    long result = 0;
+
+    while (result >= 0 && info.si_pid == 0 && __atomic_load_n(gate, __ATOMIC_ACQUIRE) == 0) {
+        (void)raw_call(SYS_futex, gate, FUTEX_WAIT, 0, &patience);
+        result = raw_call(SYS_waitid, P_PID, launch->workload, &info, WEXITED | WNOHANG | WNOWAIT, NULL);
+    }
+    return result < 0 ? (int)result : 0;
 }
 
 _Noreturn void bv_workload_main(struct launch *launch)
@@ -506,7 +552,11 @@ _Noreturn void bv_workload_main(struct launch *launch)
     long result;
 
     launch->at = &launch->shared->stub;
-    if (bv_workload_steps(launch) == 0) {
+    launch->at->stage = BV_STAGE_FRAME;
+    result = part(launch);
+    if (result < 0) {
+        bv_tell_failed(launch, BV_STAGE_FRAME, 0, (int)result);
+    } else if (bv_workload_steps(launch) == 0) {
         launch->at->stage = BV_STAGE_EXEC;
         launch->at->index = 0;
         __atomic_store_n(&launch->at->state, PROGRESS_EXECING, __ATOMIC_RELEASE);
@@ -533,6 +583,20 @@ static int prepare(struct init *init)
     return result < 0 ? (int)result : open_clocks(init);
 }
 
+static void take_order(struct init *init, enum bv_status_type type)
+{
+    int result;
+
+    init->launch->at->stage = BV_STAGE_FRAME;
+    result = bv_receive(init->launch, type);
+    if (result == -ECANCELED) {
+        raw_exit(0);
+    }
+    if (result < 0) {
+        give_up(init, BV_STAGE_FRAME, result);
+    }
+}
+
 /* Everything that needs no frame, then the wait for one. */
 static void get_ready(struct init *init)
 {
@@ -549,16 +613,24 @@ static void get_ready(struct init *init)
     }
     bv_try_in_init(launch, &message);
     result = bv_tell(launch, &message, -1);
-    launch->at->stage = BV_STAGE_FRAME;
     if (result == 0) {
-        result = bv_receive_frame(launch);
+        result = bv_make_net(launch);
     }
-    if (result == -ECANCELED) {
-        raw_exit(0);
+    if (result < 0) {
+        give_up(init, launch->at->stage, result);
     }
-    if (result == 0) {
-        result = bv_open_frame(launch);
+    /* The workload inherits it. Some forty calls: made while there is nothing else to do. */
+    result = bv_empty_bounding_set();
+    if (result < 0) {
+        give_up(init, BV_STAGE_CREDENTIALS, result);
     }
+    take_order(init, BV_MSG_STUB);
+    result = make_workload(init);
+    if (result < 0) {
+        give_up(init, BV_STAGE_CLONE_WORKLOAD, result);
+    }
+    take_order(init, BV_MSG_FRAME);
+    result = bv_open_frame(launch);
     if (result < 0) {
         give_up(init, BV_STAGE_FRAME, result);
     }
@@ -573,7 +645,7 @@ static void build(struct init *init)
     if (result < 0) {
         give_up(init, BV_STAGE_LANDLOCK, result);
     }
-    result = make_workload(init);
+    result = inform_stub(launch);
     if (result < 0) {
         give_up(init, BV_STAGE_CLONE_WORKLOAD, result);
     }
@@ -582,6 +654,9 @@ static void build(struct init *init)
     }
     bv_open_gate(&launch->shared->root_ready); /* the stub waits at the next one: may_exec */
     result = bv_sample_init(&init->sampler, launch);
+    if (result == 0) {
+        result = await_apart(launch);
+    }
     if (result == 0) {
         result = settle(init);
     }

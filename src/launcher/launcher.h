@@ -25,6 +25,11 @@ struct progress {
 };
 struct shared { /* one page of init and what it forks */
     struct progress stub;
+    uint32_t framed;     /* futex: 1 once what follows is there for the stub */
+    int received[BV_FRAME_DESCRIPTORS_MAX]; /* as of struct launch */
+    uint32_t received_count;
+    int ruleset_fd;
+    uint32_t apart;      /* futex: 1 once the stub has a descriptor table of its own, or has failed */
     uint32_t root_ready; /* futex: 1 once the fresh root is entered */
     uint32_t may_exec;   /* futex: 1 once the supervisor has said so, or if it need not */
     int64_t nproc[2];    /* trial.c */
@@ -54,6 +59,10 @@ struct launch {
     int root_fd;         /* the fresh root */
     int proc_fd;         /* init's own procfs: detached, never reachable by path */
     int temp_fd, shm_fd; /* the temp root's tmpfs; a clone of the part that is /dev/shm */
+    int parent_fd;       /* of bv_make_parent(): the directory at `parent`, whose last byte is a slash; -1 = none */
+    const char *parent;
+    size_t parent_length;
+    bool parent_is_own;
     uint64_t own_devices
         [4]; /* st_dev of the file systems made here: the only ones where anything is created */
     uint32_t own_device_count;
@@ -76,8 +85,9 @@ int bv_prepare_steps(struct launch *launch);
 int bv_root_steps(struct launch *launch);
 int bv_workload_steps(struct launch *launch);
 
-/* frame_in.c: waits for the frame and its descriptors. -ECANCELED: the supervisor is gone, or wants no run. */
-int bv_receive_frame(struct launch *launch);
+/* receive.c: waits for an order of the supervisor's of this type; its descriptors replace launch->received. -ECANCELED: the supervisor is
+ * gone, or wants no run. */
+int bv_receive(struct launch *launch, enum bv_status_type type);
 /* verify.c: maps the frame, checks seals, digest and every value, puts received descriptors in the places of the frame. */
 int bv_open_frame(struct launch *launch);
 
@@ -96,9 +106,11 @@ int bv_try_listener(void);
 /* step_ns.c */
 /* In the launcher: everything up to init's first step; returns in the launcher only. */
 int bv_make_init(struct launch *launch);
+int bv_make_net(struct launch *launch); /* in init */
 int bv_step_await_root(struct launch *launch);
 int bv_step_await_go(struct launch *launch);
-void bv_open_gate(uint32_t *gate); /* of struct shared */
+void bv_await_gate(uint32_t *gate); /* of struct shared */
+void bv_open_gate(uint32_t *gate);
 int bv_step_hostname(struct launch *launch);
 int bv_step_cgroup_join(struct launch *launch);
 int bv_step_cgroup_ns(struct launch *launch);
@@ -117,11 +129,14 @@ int bv_make_overlay(struct launch *launch, int lower, int stage, const char *upp
 /* The place `path` in the fresh root as an O_PATH descriptor; made if it is missing, but never
  * outside a file system of our own. */
 int bv_make_place(struct launch *launch, const char *path, uint32_t mode, bool is_file);
-/* The directory that holds the last component of path, and that component. */
+/* The directory that holds the last component of path, made as above, and that component. The descriptor stays the launch's: the next path is
+ * likely to lie in the same directory. It is the directory's for as long as nothing is mounted there or above; a place that was asked for last
+ * lies below. path must stay. */
 int bv_make_parent(struct launch *launch, const char *path, const char **ret_name);
+void bv_forget_parent(struct launch *launch);
 /* Makes each directory of a host tree on the way to path a mount point, which nobody can rename or
  * remove in here. */
-int bv_pin_parents(const struct launch *launch, const char *path);
+int bv_pin_parents(struct launch *launch, const char *path);
 /* A mounted but unattached file system; options are pairs of key and value, ended by NULL; a value of NULL: the key is a flag. */
 int bv_make_fs(const char *type, const char *const *options, uint64_t attributes);
 int bv_own_device(struct launch *launch,
@@ -150,9 +165,10 @@ int bv_step_landlock_make(struct launch *launch);
 int bv_step_landlock_rules(struct launch *launch);
 int bv_step_landlock(struct launch *launch);
 int bv_step_seccomp(struct launch *launch);
-/* Leaves the calling task only these capabilities (bits of the first 64), with an empty bounding
- * set. */
+/* Leaves the calling task only these capabilities (bits of the first 64). */
 int bv_drop_capabilities(uint64_t keep);
+/* For good, and for everything that the calling task makes: no exec ever gives a capability. */
+int bv_empty_bounding_set(void);
 
 /* canaries.c */
 int bv_step_canaries(struct launch *launch);

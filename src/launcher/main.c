@@ -167,7 +167,7 @@ int main(int argc, char **argv, char **envp)
 
     /* Not by an initialiser, which would put all of the struct's zeros into the file. */
     launch.supervisor_fd = launch.root_fd = launch.proc_fd = launch.temp_fd = launch.shm_fd =
-        launch.exec_fd = launch.ruleset_fd = launch.control_fd = -1;
+        launch.parent_fd = launch.exec_fd = launch.ruleset_fd = launch.control_fd = -1;
     launch.at = &launch.own;
     result = argc == 3 ? launch_init(&launch, argv) : -EINVAL;
     if (result == 0) {

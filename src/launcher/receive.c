@@ -1,7 +1,7 @@
-/* launcher/receive.c - init waits for the order to go on: the launch frame and the descriptors of the run.
+/* launcher/receive.c - init waits for the orders to go on: the stub, then the launch frame, each with its descriptors.
  *
  * The supervisor may take its time, or never come back: then init goes, and its namespaces with it.
- * What is received is checked by verify.c. The record: launchwire/status.h, BV_MSG_FRAME. */
+ * What is received is checked by verify.c. The records: launchwire/status.h. */
 #include "launcher/launcher.h"
 
 #include "launcher/raw.h"
@@ -39,7 +39,7 @@ static int take_descriptors(struct launch *launch, struct msghdr *header)
         memcpy(launch->received + launch->received_count, CMSG_DATA(c), count * sizeof(int));
         launch->received_count += (uint32_t)count;
     }
-    return launch->received_count > 0 ? 0 : -EBADMSG;
+    return 0;
 }
 
 /* Answers what the supervisor wants to know before it plans; then there is another order to wait for. */
@@ -57,7 +57,7 @@ static int answer(struct launch *launch)
 }
 
 /* 1: an order was carried out, and another one will come. */
-static int receive_order(struct launch *launch)
+static int receive_order(struct launch *launch, enum bv_status_type type)
 {
     uint8_t bytes[BV_STATUS_BYTES];
     union {
@@ -90,7 +90,8 @@ static int receive_order(struct launch *launch)
     if (message.type == BV_MSG_KILL) {
         return -ECANCELED;
     }
-    if (message.type != BV_MSG_FRAME && message.type != BV_MSG_TRY_STAGE) {
+    launch->received_count = 0;
+    if (message.type != type && (type != BV_MSG_STUB || message.type != BV_MSG_TRY_STAGE)) {
         return -EBADMSG;
     }
     result = take_descriptors(launch, &header);
@@ -101,12 +102,12 @@ static int receive_order(struct launch *launch)
     return result;
 }
 
-int bv_receive_frame(struct launch *launch)
+int bv_receive(struct launch *launch, enum bv_status_type type)
 {
     int result;
 
     do {
-        result = receive_order(launch);
+        result = receive_order(launch, type);
     } while (result > 0);
     return result;
 }

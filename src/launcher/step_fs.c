@@ -41,61 +41,74 @@ static bool is_own(const struct launch *launch, int fd)
     return false;
 }
 
-/* A missing place is made if it would lie in a file system of our own; else -ENOENT stands. */
-static int open_or_make(struct launch *launch, int dir, const char *name, uint32_t mode,
-                        bool is_file)
+/* A place in a file system of our own is made, unless it is there; in any other it must be. */
+static int open_or_make(int dir, bool dir_is_own, const char *name, uint32_t mode, bool is_file)
 {
-    int fd = raw_open_path(dir, name, is_file ? 0 : O_DIRECTORY);
-    int result;
+    int result = 0;
 
-    if (fd != -ENOENT || !is_own(launch, dir)) {
-        return fd;
+    if (dir_is_own) {
+        result = is_file ? (int)raw_call(SYS_mknodat, dir, name, S_IFREG | 0444u, 0u)
+                         : (int)raw_call(SYS_mkdirat, dir, name, mode);
     }
-    result = is_file ? (int)raw_call(SYS_mknodat, dir, name, S_IFREG | 0444u, 0u)
-                     : (int)raw_call(SYS_mkdirat, dir, name, mode);
-    return result < 0 ? result : raw_open_path(dir, name, is_file ? 0 : O_DIRECTORY);
+    return result < 0 && result != -EEXIST ? result
+                                           : raw_open_path(dir, name, is_file ? 0 : O_DIRECTORY);
+}
+
+static int make_directories(struct launch *launch, const char *path, const char *end)
+{
+    int dir = raw_open_path(launch->root_fd, ".", O_DIRECTORY);
+
+    for (const char *at = path + 1, *slash; dir >= 0 && at < end; at = slash + 1) {
+        char name[NAME_BYTES];
+        size_t length;
+        int next;
+
+        slash = strchr(at, '/');
+        length = (size_t)(slash - at);
+        BV_ASSERT(length > 0 && length < sizeof(name));
+        memcpy(name, at, length);
+        name[length] = '\0';
+        next = open_or_make(dir, is_own(launch, dir), name, 0755, false);
+        raw_close(dir);
+        dir = next;
+    }
+    return dir;
+}
+
+void bv_forget_parent(struct launch *launch)
+{
+    if (launch->parent_fd >= 0) {
+        raw_close(launch->parent_fd);
+        launch->parent_fd = -1;
+    }
 }
 
 int bv_make_parent(struct launch *launch, const char *path, const char **ret_name)
 {
-    int dir = raw_open_path(launch->root_fd, ".", O_DIRECTORY);
-    const char *at = path + 1, *slash;
+    const char *name = strrchr(path, '/') + 1;
+    const size_t length = (size_t)(name - path);
 
     BV_ASSERT(path[0] == '/');
-    while (dir >= 0 && (slash = strchr(at, '/')) != NULL) {
-        char name[NAME_BYTES];
-        size_t length = (size_t)(slash - at);
-        int next;
-
-        BV_ASSERT(length > 0 && length < sizeof(name));
-        memcpy(name, at, length);
-        name[length] = '\0';
-        next = open_or_make(launch, dir, name, 0755, false);
-        raw_close(dir);
-        dir = next;
-        at = slash + 1;
+    *ret_name = name;
+    if (launch->parent_fd >= 0 && launch->parent_length == length &&
+        memcmp(launch->parent, path, length) == 0) {
+        return launch->parent_fd;
     }
-    *ret_name = at;
-    return dir;
+    bv_forget_parent(launch);
+    launch->parent_fd = make_directories(launch, path, name);
+    launch->parent = path;
+    launch->parent_length = length;
+    launch->parent_is_own = launch->parent_fd >= 0 && is_own(launch, launch->parent_fd);
+    return launch->parent_fd;
 }
 
 int bv_make_place(struct launch *launch, const char *path, uint32_t mode, bool is_file)
 {
     const char *name;
-    int dir, fd;
+    int dir = bv_make_parent(launch, path, &name);
 
-    BV_ASSERT(path[0] == '/' && path[1] != '\0');
-    fd = raw_open_path(launch->root_fd, path + 1, is_file ? 0 : O_DIRECTORY);
-    if (fd != -ENOENT) {
-        return fd; /* it is there, which is the rule below a granted tree */
-    }
-    dir = bv_make_parent(launch, path, &name);
-    if (dir < 0) {
-        return dir;
-    }
-    fd = open_or_make(launch, dir, name, mode, is_file);
-    raw_close(dir);
-    return fd;
+    BV_ASSERT(*name != '\0');
+    return dir < 0 ? dir : open_or_make(dir, launch->parent_is_own, name, mode, is_file);
 }
 
 static int is_mount_root(int fd)
@@ -128,7 +141,7 @@ static int pin(const struct launch *launch, int dir)
     return result;
 }
 
-int bv_pin_parents(const struct launch *launch, const char *path)
+int bv_pin_parents(struct launch *launch, const char *path)
 {
     char prefix[PATH_BYTES];
     const char *slash = path;
@@ -138,6 +151,7 @@ int bv_pin_parents(const struct launch *launch, const char *path)
     if (strlen(path) >= sizeof(prefix)) {
         return -ENAMETOOLONG;
     }
+    bv_forget_parent(launch); /* which may be covered now */
     while (result == 0 && (slash = strchr(slash + 1, '/')) != NULL) {
         size_t length = (size_t)(slash - path) - 1;
         int dir;

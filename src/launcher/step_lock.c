@@ -35,6 +35,21 @@ static int control(int option, unsigned long a, unsigned long b)
     return (int)raw_call(SYS_prctl, option, a, b);
 }
 
+int bv_empty_bounding_set(void)
+{
+    for (unsigned long cap = 0; cap < CAPABILITIES; cap++) {
+        int result = control(PR_CAPBSET_DROP, cap, 0);
+
+        if (result == -EINVAL && cap > CAP_AUDIT_READ) {
+            return 0; /* past the kernel's last one */
+        }
+        if (result < 0) {
+            return result;
+        }
+    }
+    return 0;
+}
+
 int bv_drop_capabilities(uint64_t keep)
 {
     struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
@@ -45,13 +60,6 @@ int bv_drop_capabilities(uint64_t keep)
     struct __user_cap_data_struct left[2];
     int result = control(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0);
 
-    for (unsigned long cap = 0; result == 0 && cap < CAPABILITIES; cap++) {
-        result = control(PR_CAPBSET_DROP, cap, 0);
-        if (result == -EINVAL && cap > CAP_AUDIT_READ) {
-            result = 0; /* past the kernel's last one */
-            break;
-        }
-    }
     if (result == 0) {
         result = (int)raw_call(SYS_capset, &header, data);
     }

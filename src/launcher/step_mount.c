@@ -301,7 +301,6 @@ static int make_link(struct launch *launch, const struct bv_frame_mount *mount)
 
     if (dir >= 0) {
         result = (int)raw_call(SYS_symlinkat, mount->source, dir, name);
-        raw_close(dir);
     }
     return result;
 }

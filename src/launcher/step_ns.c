@@ -108,9 +108,6 @@ int bv_make_init(struct launch *launch)
     };
 
     launch->at->stage = BV_STAGE_CLONE_INIT;
-    if (launch->new_net) {
-        args.flags |= CLONE_NEWNET;
-    }
     pid = (int)raw_call(SYS_pipe2, gate, O_CLOEXEC);
     if (pid < 0) {
         return pid;
@@ -122,6 +119,21 @@ int bv_make_init(struct launch *launch)
     }
     raw_close(gate[0]);
     return pid < 0 ? pid : admit_init(launch, pid, pidfd, gate[1]);
+}
+
+/* The dearest of the namespaces (0.3 to 0.4 ms), and nothing that is tried needs it: made when init has said
+ * what it found, while the supervisor plans. */
+int bv_make_net(struct launch *launch)
+{
+    const struct bv_status_message message = { .type = BV_MSG_NET };
+    long result;
+
+    if (!launch->new_net) {
+        return 0;
+    }
+    launch->at->stage = BV_STAGE_NET_NS;
+    result = raw_call(SYS_unshare, (unsigned long)CLONE_NEWNET);
+    return result < 0 ? (int)result : bv_tell(launch, &message, -1);
 }
 
 int bv_step_hostname(struct launch *launch)
@@ -153,7 +165,7 @@ int bv_step_cgroup_ns(struct launch *launch)
     return (int)raw_call(SYS_unshare, (unsigned long)CLONE_NEWCGROUP);
 }
 
-static void wait_at(uint32_t *gate)
+void bv_await_gate(uint32_t *gate)
 {
     while (__atomic_load_n(gate, __ATOMIC_ACQUIRE) == 0) {
         (void)raw_call(SYS_futex, gate, FUTEX_WAIT, 0, NULL);
@@ -169,13 +181,13 @@ void bv_open_gate(uint32_t *gate)
 /* The stub waits here for init's mounts; a failed init ends it with the namespace. */
 int bv_step_await_root(struct launch *launch)
 {
-    wait_at(&launch->shared->root_ready);
+    bv_await_gate(&launch->shared->root_ready);
     return 0;
 }
 
 int bv_step_await_go(struct launch *launch)
 {
-    wait_at(&launch->shared->may_exec);
+    bv_await_gate(&launch->shared->may_exec);
     return 0;
 }
 

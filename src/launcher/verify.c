@@ -85,7 +85,7 @@ static bool take_descriptors(struct launch *launch)
     bool taken[BV_FRAME_DESCRIPTORS_MAX] = { true };
 
     if (!take(launch, taken, &f->stdin_fd) || !take(launch, taken, &f->stdout_fd) ||
-        !take(launch, taken, &f->stderr_fd) || !take_optional(launch, taken, &f->leaf_fd) ||
+        !take(launch, taken, &f->stderr_fd) ||
         !take_optional(launch, taken, &f->cpu_fd) || !take_optional(launch, taken, &f->oom_fd) ||
         !take_kept(launch, taken)) {
         return false;
@@ -171,6 +171,7 @@ static bool frame_is_valid(const struct bv_frame *f)
            (f->bpf_count > 0 || !(f->flags & BV_FRAME_LISTENER)) && mounts_are_valid(f);
 }
 
+/* Its descriptor goes with all others: init and stub have one table for a while, and both open the frame. */
 int bv_open_frame(struct launch *launch)
 {
     const int fd = launch->received[0];
@@ -191,7 +192,6 @@ int bv_open_frame(struct launch *launch)
     if (!launch->bytes) {
         return error;
     }
-    raw_close(fd);
     launch->size = (size_t)st.st_size;
     if (!bv_frame_decode(launch->bytes, launch->size, &launch->frame)) {
         return -EBADMSG;

@@ -72,7 +72,6 @@ struct bv_frame {
     /* Descriptors travel with BV_MSG_FRAME. Here are their places in that message, 0 being the frame itself; -1 = none. Init puts the
      * numbers that it received in their stead. */
     int32_t stdin_fd, stdout_fd, stderr_fd;
-    int32_t leaf_fd;                 /* cgroup v2 leaf directory for CLONE_INTO_CGROUP */
     int32_t task_fds[BV_FRAME_TASKS_MAX]; /* v1 `tasks` files: the workload writes 0 */
     uint32_t task_fd_count;
     int32_t cpu_fd, oom_fd;

@@ -27,8 +27,10 @@ enum bv_status_type { /* numbers are never reused */
     BV_MSG_TRIED = 11,   /* the launcher's last word: values[0] = result of installing a seccomp listener */
     BV_MSG_FRAME = 12,   /* supervisor -> init: the descriptors of the launch come along, the sealed frame first */
     BV_MSG_GO = 13,      /* supervisor -> init, under BV_FRAME_HOLD: the workload may be executed */
-    BV_MSG_TRY_STAGE = 14,   /* supervisor -> init before a frame: try overlayfs; one descriptor: a file of NUL-terminated paths, bv_try_stage() */
-    BV_MSG_STAGE_TRIED = 15, /* its answer: values[0] = 0 or -errno, [1] = enum bv_stage_trial, and from ROOT on the place of a root behind it */
+    BV_MSG_NET = 14,     /* init's network namespace is there; after READY, where one was ordered */
+    BV_MSG_STUB = 15,    /* supervisor -> init, before FRAME: make the workload's stub; in the v2 leaf whose directory comes along, if one does */
+    BV_MSG_TRY_STAGE = 16,   /* supervisor -> init before STUB: try overlayfs; one descriptor: a file of NUL-terminated paths, bv_try_stage() */
+    BV_MSG_STAGE_TRIED = 17, /* its answer: values[0] = 0 or -errno, [1] = enum bv_stage_trial, and from ROOT on the place of a root behind it */
 };
 
 enum bv_figure { /* bit n of values[0] says that values[n + 1] was measured */
@@ -42,8 +44,8 @@ enum bv_stage_trial { /* where trying overlayfs failed */
 };
 #define BV_NOT_TRIED (-1000) /* as a result; no errno is as large */
 
-/* Descriptors that come with a frame: the frame itself, streams, leaf and accounts, tasks files, kept ones. */
-#define BV_FRAME_DESCRIPTORS_MAX (1 + 3 + 3 + BV_FRAME_TASKS_MAX + BV_FRAME_KEEP_MAX)
+/* Descriptors that come with a frame: the frame itself, streams, accounts, tasks files, kept ones. */
+#define BV_FRAME_DESCRIPTORS_MAX (1 + 3 + 2 + BV_FRAME_TASKS_MAX + BV_FRAME_KEEP_MAX)
 
 #define BV_STAGE_TABLE(X) /* number, name: where a launch failed; numbers are never reused */ \
     X(1, FRAME, "reading the launch frame") X(2, CLONE_INIT, "creating the namespaces") X(3, ID_MAP, "mapping user and group ids") \
@@ -55,7 +57,8 @@ enum bv_stage_trial { /* where trying overlayfs failed */
     X(18, DESCRIPTORS, "arranging descriptors") X(19, CREDENTIALS, "dropping privileges") X(20, NO_NEW_PRIVS, "setting no_new_privs") \
     X(21, LANDLOCK, "applying Landlock") X(22, SECCOMP, "installing the seccomp filter") X(23, CANARY, "running the canaries") \
     X(24, CWD, "entering the working directory") X(25, EXEC, "executing the workload") X(26, INIT_LOOP, "supervising in init") \
-    X(27, TIMER, "arming a timer") X(28, LAUNCHER, "executing the launcher") X(29, MOUNT_OVERLAY, "mounting overlayfs over a staged root")
+    X(27, TIMER, "arming a timer") X(28, LAUNCHER, "executing the launcher") \
+    X(29, NET_NS, "creating the network namespace") X(30, MOUNT_OVERLAY, "mounting overlayfs over a staged root")
 
 enum bv_stage {
 #define BV_STAGE_ENUM(number, name, text) BV_STAGE_##name = number,

@@ -32,6 +32,7 @@ void bv_survey_free(struct bv_survey *survey)
     if (survey) {
         bv_cleanup_fd(&survey->workload_fd);
         bv_snapshot_free(survey->facts);
+        free(survey->paths.at);
         free(survey);
     }
 }
@@ -106,15 +107,18 @@ enum bv_status bv_survey_workload(struct bv_survey *survey, struct bv_backend *b
                : status;
 }
 
-enum bv_status bv_survey_machine(struct bv_survey *survey, struct bv_backend *backend,
-                                 const struct bv_spec *spec, struct bv_error *error)
+static enum bv_status probe(struct bv_survey *survey, struct bv_backend *backend, const struct bv_spec *spec,
+                            bool ahead, struct bv_error *error)
 {
+    const struct bv_backend_ops *ops = backend->ops;
     BV_ASSERT(!survey->facts);
     survey->facts = bv_snapshot_new();
     if (!survey->facts) {
         return bv_fail_nomem(error);
     }
-    enum bv_status status = backend->ops->probe(backend->context, survey->facts, error);
+    enum bv_status status = ahead && ops->probe_ahead
+                                ? ops->probe_ahead(backend->context, survey->facts, error)
+                                : ops->probe(backend->context, survey->facts, error);
     if (status == BV_OK) {
         status = bv_staging_probe(backend, spec, survey->facts, error);
     }
@@ -122,6 +126,12 @@ enum bv_status bv_survey_machine(struct bv_survey *survey, struct bv_backend *ba
     return status == BV_E_REFUSED ? bv_fail(error, BV_E_FAULT, "probe",
                                             "the backend refused instead of reporting facts")
                                   : status;
+}
+
+enum bv_status bv_survey_machine(struct bv_survey *survey, struct bv_backend *backend,
+                                 const struct bv_spec *spec, struct bv_error *error)
+{
+    return probe(survey, backend, spec, false, error);
 }
 
 /* What takes the backend longest needs nothing of the plan but this, and is begun before the workload is hashed. */
@@ -237,20 +247,20 @@ static enum bv_status refuse_in_order(struct bv_backend *backend, const struct b
 }
 
 enum bv_status bv_survey_plan(struct bv_survey *survey, struct bv_backend *backend,
-                              const struct bv_spec *spec, bool hash_later,
+                              const struct bv_spec *spec, enum bv_urgency urgency,
                               struct bv_plan **ret_plan, struct bv_refusal **ret_refusal,
                               struct bv_error *error)
 {
     const uint64_t began_micros = backend->sys->boot_micros();
     enum bv_status status = bv_spec_check(spec, error);
     if (status == BV_OK) {
-        status = bv_paths_check(backend->sys, spec, error);
+        status = bv_paths_check(backend->sys, spec, &survey->paths, error);
     }
     if (status != BV_OK) {
         return status;
     }
     prepare(backend, spec);
-    status = bv_survey_workload(survey, backend, spec, hash_later, error);
+    status = bv_survey_workload(survey, backend, spec, urgency != BV_PLAN_TO_KEEP, error);
     if (status == BV_E_REFUSED) {
         return refuse_in_order(backend, spec, survey, ret_refusal, error);
     }
@@ -258,7 +268,7 @@ enum bv_status bv_survey_plan(struct bv_survey *survey, struct bv_backend *backe
         status = bv_grants_read(backend, spec, error);
     }
     if (status == BV_OK) {
-        status = bv_survey_machine(survey, backend, spec, error);
+        status = probe(survey, backend, spec, urgency == BV_PLAN_AHEAD, error);
     }
     return status == BV_OK
                ? decide(backend, spec, survey, began_micros, ret_plan, ret_refusal, error)
@@ -279,7 +289,7 @@ enum bv_status bv_plan_create(struct bv_backend *backend, const struct bv_spec *
     }
     struct bv_plan *plan = NULL;
     const uint64_t before_micros = backend->sys->boot_micros();
-    enum bv_status status = bv_survey_plan(survey, backend, spec, false, &plan, ret_refusal, error);
+    enum bv_status status = bv_survey_plan(survey, backend, spec, BV_PLAN_TO_KEEP, &plan, ret_refusal, error);
     if (status == BV_OK) {
         status = bv_plan_bind(plan, survey->identity.digest, error);
     }
@@ -353,13 +363,13 @@ static enum bv_status reload(struct bv_backend *backend, const struct bv_saved_p
                              const json_t *document, struct bv_plan **ret_plan,
                              struct bv_refusal **ret_refusal, struct bv_error *error)
 {
-    enum bv_status status = bv_paths_check(backend->sys, saved->spec, error);
-    if (status != BV_OK) {
-        return status;
-    }
     BV_AUTO(drop_survey) struct bv_survey *survey = bv_survey_new();
     if (!survey) {
         return bv_fail_nomem(error);
+    }
+    enum bv_status status = bv_paths_check(backend->sys, saved->spec, &survey->paths, error);
+    if (status != BV_OK) {
+        return status;
     }
     prepare(backend, saved->spec);
     status = bv_survey_workload(survey, backend, saved->spec, false, error);

@@ -9,6 +9,7 @@ struct bv_survey {
     struct bv_workload_identity identity; /* known false when the spec launches nothing */
     int workload_fd;                      /* -EBADF when the spec launches nothing; owned */
     struct bv_snapshot *facts;            /* owned */
+    struct bv_path_facts paths;           /* as of the spec that was planned */
     struct bv_workload_problem problem;   /* set when the workload cannot be taken */
 };
 
@@ -22,9 +23,14 @@ BV_MUST_CHECK enum bv_status bv_survey_workload(struct bv_survey *survey,
 /* Probes the machine, staging included where the spec asks for it; spec NULL: where the backend was told a place for it. */
 BV_MUST_CHECK enum bv_status bv_survey_machine(struct bv_survey *survey, struct bv_backend *backend,
                                                const struct bv_spec *spec, struct bv_error *error);
+enum bv_urgency { /* what a plan is for */
+    BV_PLAN_TO_KEEP,  /* everything is looked at */
+    BV_PLAN_TO_BEGIN, /* a run that begins at once: the workload may be hashed meanwhile */
+    BV_PLAN_AHEAD,    /* and the machine probed by probe_ahead */
+};
 /* Both, and a plan that is decided but not bound yet (bv_plan_bind()). As bv_plan_create() otherwise. */
 BV_MUST_CHECK enum bv_status bv_survey_plan(struct bv_survey *survey, struct bv_backend *backend,
-                                            const struct bv_spec *spec, bool hash_later,
+                                            const struct bv_spec *spec, enum bv_urgency urgency,
                                             struct bv_plan **ret_plan,
                                             struct bv_refusal **ret_refusal,
                                             struct bv_error *error);

@@ -25,8 +25,9 @@
 #include "run/record.h"
 #include "run/refuse.h"
 #include "run/staging.h"
+#include "run/stamp.h"
 
-#define STAMP_BYTES   40
+#define STAMP_BYTES   BV_STAMP_BYTES
 
 struct bv_run {
     struct bv_backend *backend;
@@ -55,17 +56,8 @@ static const struct bv_run_options default_options = BV_RUN_OPTIONS_INIT;
 static int stamp(const struct bv_sys *sys, char text[STAMP_BYTES])
 {
     struct timespec now;
-    struct tm tm;
     int r = sys->now(&now);
-    if (r < 0) {
-        return r;
-    }
-    if (!gmtime_r(&now.tv_sec, &tm)) {
-        return -EOVERFLOW;
-    }
-    size_t n = strftime(text, STAMP_BYTES, "%Y-%m-%dT%H:%M:%S", &tm);
-    (void)snprintf(text + n, STAMP_BYTES - n, ".%06ldZ", now.tv_nsec / 1000);
-    return 0;
+    return r < 0 ? r : bv_stamp_text(&now, text);
 }
 
 /* The first fault is the one that the report names. */
@@ -211,6 +203,8 @@ static enum bv_status prepare(struct bv_run *run, const struct bv_run_options *o
         .capture_bytes = options->capture_bytes,
         .secret_values = run->leases.values,
         .observation = run->observation,
+        .paths = run->survey->paths.at,
+        .path_count = run->survey->paths.count,
     };
     run->execution.staged = bv_staging_items(run->staging, &run->execution.staged_count);
     return BV_OK;
@@ -274,6 +268,7 @@ static enum bv_status launch(struct bv_run *run, bool hold, struct bv_error *err
     enum bv_status status = start_backend(run, error);
     /* Delivered, or never to be: nothing of the supervisor's holds a value while the run lasts. */
     run->execution.secret_values = NULL;
+    run->execution.path_count = 0; /* their text is the caller's spec's */
     bv_leases_done(&run->leases);
     return status;
 }
@@ -391,6 +386,26 @@ static enum bv_status begin_planned(struct bv_run *run, const struct bv_run_opti
     return status;
 }
 
+/* One try at a run. BV_E_STATE: the machine is not what planning ahead took it for. */
+static enum bv_status try_begin(struct bv_backend *backend, const struct bv_spec *spec,
+                                const struct bv_run_options *options, enum bv_urgency urgency,
+                                struct bv_run **ret_run, struct bv_refusal **ret_refusal,
+                                struct bv_error *error)
+{
+    struct bv_run *run = run_new(backend, options);
+    if (!run) {
+        return bv_fail_nomem(error);
+    }
+    struct bv_refusal *refusal = NULL;
+    enum bv_status status =
+        bv_survey_plan(run->survey, backend, spec, urgency, &run->own_plan, &refusal, error);
+    run->plan = run->own_plan;
+    if (status == BV_OK) {
+        status = begin_planned(run, options, &refusal, error);
+    }
+    return settle(run, status, refusal, ret_run, ret_refusal);
+}
+
 enum bv_status bv_run_begin(struct bv_backend *backend, const struct bv_spec *spec,
                             const struct bv_run_options *options, struct bv_run **ret_run,
                             struct bv_refusal **ret_refusal, struct bv_error *error)
@@ -404,17 +419,9 @@ enum bv_status bv_run_begin(struct bv_backend *backend, const struct bv_spec *sp
     if (status != BV_OK) {
         return status;
     }
-    struct bv_run *run = run_new(backend, options);
-    if (!run) {
-        return bv_fail_nomem(error);
-    }
-    struct bv_refusal *refusal = NULL;
-    status = bv_survey_plan(run->survey, backend, spec, true, &run->own_plan, &refusal, error);
-    run->plan = run->own_plan;
-    if (status == BV_OK) {
-        status = begin_planned(run, options, &refusal, error);
-    }
-    return settle(run, status, refusal, ret_run, ret_refusal);
+    status = try_begin(backend, spec, options, BV_PLAN_AHEAD, ret_run, ret_refusal, error);
+    return status == BV_E_STATE ? try_begin(backend, spec, options, BV_PLAN_TO_BEGIN, ret_run, ret_refusal, error)
+                                : status;
 }
 
 const struct bv_plan *bv_run_plan(const struct bv_run *run)
@@ -545,6 +552,10 @@ enum bv_status bv_run_wait(struct bv_run *run, struct bv_report **ret_report,
     status = bv_report_seal(run->plan, run->observation, &facts, ret_report, error);
     run->taken = status == BV_OK;
     BV_STEP("sealed");
+    if (run->taken) { /* all of it is in the report, captured streams too: once is enough */
+        run->execution.observation = NULL;
+        bv_observation_free(BV_TAKE(run->observation));
+    }
     return status;
 }
 

@@ -422,11 +422,14 @@ bool bv_workload_is_unchanged(const struct bv_sys *sys, int fd,
 }
 
 static enum bv_status check_path(const struct bv_sys *sys, const char *path, const char *pointer,
-                                 struct bv_error *error)
+                                 struct bv_path_fact *ret_fact, struct bv_error *error)
 {
     BV_AUTO(bv_cleanup_fd) int fd = sys->open_resolved(path);
+    struct stat st;
     if (fd >= 0) {
-        return BV_OK;
+        const int r = sys->fstat(fd, &st);
+        *ret_fact = (struct bv_path_fact){ path, st.st_dev, st.st_ino, st.st_mode };
+        return r < 0 ? bv_fail_sys(error, pointer, r, "looking at %s", path) : BV_OK;
     }
     switch (fd) {
     case -ELOOP:
@@ -443,11 +446,28 @@ static enum bv_status check_path(const struct bv_sys *sys, const char *path, con
     }
 }
 
+static size_t count_paths(const struct bv_spec *spec)
+{
+    size_t count = spec->control_count;
+    for (size_t i = 0; i < spec->capability_count; i++) {
+        if (spec->capabilities[i].kind == BV_CAP_FILESYSTEM) {
+            count += spec->capabilities[i].u.filesystem.root_count;
+        }
+    }
+    return count;
+}
+
 enum bv_status bv_paths_check(const struct bv_sys *sys, const struct bv_spec *spec,
-                              struct bv_error *error)
+                              struct bv_path_facts *facts, struct bv_error *error)
 {
     char pointer[96];
     enum bv_status status = BV_OK;
+    free(facts->at);
+    facts->count = 0;
+    facts->at = calloc(count_paths(spec) + 1, sizeof(*facts->at));
+    if (!facts->at) {
+        return bv_fail_nomem(error);
+    }
     for (size_t i = 0; i < spec->capability_count && status == BV_OK; i++) {
         const struct bv_filesystem *fs = &spec->capabilities[i].u.filesystem;
         if (spec->capabilities[i].kind != BV_CAP_FILESYSTEM) {
@@ -457,14 +477,15 @@ enum bv_status bv_paths_check(const struct bv_sys *sys, const struct bv_spec *sp
             if (strcmp(fs->roots[k], "/proc") != 0 && strcmp(fs->roots[k], "/dev") != 0) {
                 (void)snprintf(pointer, sizeof(pointer), "/capabilities/%zu/filesystem/roots/%zu",
                                i, k);
-                status = check_path(sys, fs->roots[k], pointer, error);
+                status = check_path(sys, fs->roots[k], pointer, &facts->at[facts->count++], error);
             }
         }
     }
     for (size_t i = 0; i < spec->control_count && status == BV_OK; i++) {
         if (spec->controls[i].kind == BV_CTL_EXPOSE_PATH) {
             (void)snprintf(pointer, sizeof(pointer), "/controls/%zu/expose_path/source", i);
-            status = check_path(sys, spec->controls[i].u.expose.source, pointer, error);
+            status = check_path(sys, spec->controls[i].u.expose.source, pointer,
+                                &facts->at[facts->count++], error);
         }
     }
     return status;

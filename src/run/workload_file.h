@@ -24,8 +24,10 @@ BV_MUST_CHECK enum bv_status bv_workload_hash(struct bv_backend *backend, int fd
 bool bv_workload_is_unchanged(const struct bv_sys *sys, int fd,
                               const struct bv_workload_identity *identity);
 
+struct bv_path_facts { struct bv_path_fact *at; size_t count; }; /* at: freed with free(); the paths are the spec's */
+
 /* Checks that every filesystem root and every source of an exposed path exists and is reached
- * through no symbolic link. BV_E_INVALID with the JSON pointer of the first that is not. "/proc"
+ * through no symbolic link, and notes what each is. BV_E_INVALID with the JSON pointer of the first that is not. "/proc"
  * and "/dev" are the boundary's own and always there. */
 BV_MUST_CHECK enum bv_status bv_paths_check(const struct bv_sys *sys, const struct bv_spec *spec,
-                                            struct bv_error *error);
+                                            struct bv_path_facts *facts, struct bv_error *error);

@@ -118,7 +118,29 @@ def check_closed_streams():
         clitest.ok(done.returncode == 0, f"runs with descriptor {number} closed", done.stderr.decode())
 
 
+def check_net():
+    """The network namespace is made while the run is planned; one that cannot be made is a refusal all the same. The limit is of a user namespace
+    of this test's own, and used up by another network namespace in it."""
+    inside = ["unshare", "--user", "--map-user=1000", "--map-group=1000", "--keep-caps"]
+    script = """echo 1 > /proc/sys/user/max_net_namespaces || exit 9
+        mkfifo "$0/made" "$0/end"; unshare --net sh -c 'echo > "$0/made"; read x < "$0/end"' "$0" & read x < "$0/made"
+        "$@"; echo "status $?"; echo > "$0/end"; wait"""
+    for words, want, text in ((["run", "--no-journal"], "status 126", b"network namespaces cannot be made: ENOSPC"),
+                              (["plan"], "status 126", b"network namespaces cannot be made: ENOSPC"),
+                              (["run", "--no-journal", "--net", "all"], "status 0", b"")):
+        place = clitest.fresh_directory()
+        os.chmod(place, 0o777)
+        done = subprocess.run(inside + ["sh", "-c", script, place, clitest.BVISOR] + words + ["--system", "--", "/bin/true"],
+                              stdin=subprocess.DEVNULL, capture_output=True, check=False)
+        if done.returncode == 9 or b"unshare" in done.stderr:
+            clitest.skip("a network namespace too many is refused", "no user namespaces here: " + done.stderr.decode().strip())
+            return
+        clitest.ok(want in done.stdout.decode() and text in done.stderr, f"with no network namespace left: {' '.join(words)}: {want}",
+                   done.stdout.decode() + done.stderr.decode())
+
+
 def main():
+    check_net()
     check_memory(os.path.realpath("/bin/sleep"))
     check_mask()
     check_nothing_left("an unknown option", ["run", "--no-journal", "--nonsense", "--", "/bin/true"])

@@ -56,6 +56,7 @@ void drive_init(struct drive *drive, int launcher, const char *payload, const ch
     *drive = (struct drive){ .frame = frame,
                              .launcher = launcher,
                              .control = -1,
+                             .leaf_fd = -1,
                              .listener = -1,
                              .inherit = -1,
                              .init_pid = -1 };
@@ -66,7 +67,7 @@ void drive_init(struct drive *drive, int launcher, const char *payload, const ch
     frame->cpu_micros = frame->process_limit = frame->handle_limit = UINT64_MAX;
     frame->sample_interval_micros = 10000;
     frame->cpu_count = (uint32_t)sysconf(_SC_NPROCESSORS_ONLN);
-    frame->leaf_fd = frame->cpu_fd = frame->oom_fd = -1;
+    frame->cpu_fd = frame->oom_fd = -1;
     frame->hostname = "bvisor";
     frame->exec_path = "/payload";
     frame->cwd = "/";
@@ -141,20 +142,35 @@ static void place(struct bundle *bundle, int32_t *fd)
     }
 }
 
-/* The frame in a copy: the tests' own names descriptors by their numbers. */
-static void send_frame(const struct drive *drive, int in, int out)
+static void send_order(const struct drive *drive, enum bv_status_type type, const int *fds, size_t count)
 {
-    struct bv_frame *frame = malloc(sizeof(*frame));
-    struct drive sent = *drive;
-    struct bundle bundle = { .count = 1 };
     uint8_t bytes[BV_STATUS_BYTES];
     union {
         struct cmsghdr header;
         char space[CMSG_SPACE(BV_FRAME_DESCRIPTORS_MAX * sizeof(int))];
     } control = { 0 };
     struct iovec iov = { bytes, sizeof(bytes) };
-    struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control };
-    const struct bv_status_message order = { .type = BV_MSG_FRAME };
+    struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+    const struct bv_status_message order = { .type = type };
+
+    bv_status_encode(&order, bytes);
+    if (count > 0) {
+        msg.msg_control = &control;
+        msg.msg_controllen = CMSG_SPACE(count * sizeof(int));
+        control.header.cmsg_level = SOL_SOCKET;
+        control.header.cmsg_type = SCM_RIGHTS;
+        control.header.cmsg_len = CMSG_LEN(count * sizeof(int));
+        memcpy(CMSG_DATA(&control.header), fds, count * sizeof(int));
+    }
+    must(sendmsg(drive->control, &msg, 0) == BV_STATUS_BYTES, "sending an order");
+}
+
+/* The frame in a copy: the tests' own names descriptors by their numbers. */
+static void send_frame(const struct drive *drive, int in, int out)
+{
+    struct bv_frame *frame = malloc(sizeof(*frame));
+    struct drive sent = *drive;
+    struct bundle bundle = { .count = 1 };
 
     must(frame != NULL, "memory");
     *frame = *drive->frame;
@@ -164,7 +180,6 @@ static void send_frame(const struct drive *drive, int in, int out)
     place(&bundle, &frame->stdin_fd);
     place(&bundle, &frame->stdout_fd);
     place(&bundle, &frame->stderr_fd);
-    place(&bundle, &frame->leaf_fd);
     place(&bundle, &frame->cpu_fd);
     place(&bundle, &frame->oom_fd);
     for (uint32_t i = 0; i < frame->task_fd_count; i++) {
@@ -175,13 +190,7 @@ static void send_frame(const struct drive *drive, int in, int out)
         place(&bundle, &frame->keep[i].fd);
     }
     bundle.fds[0] = seal_frame(&sent);
-    bv_status_encode(&order, bytes);
-    msg.msg_controllen = CMSG_SPACE(bundle.count * sizeof(int));
-    control.header.cmsg_level = SOL_SOCKET;
-    control.header.cmsg_type = SCM_RIGHTS;
-    control.header.cmsg_len = CMSG_LEN(bundle.count * sizeof(int));
-    memcpy(CMSG_DATA(&control.header), bundle.fds, bundle.count * sizeof(int));
-    must(sendmsg(drive->control, &msg, 0) == BV_STATUS_BYTES, "sending the frame");
+    send_order(drive, BV_MSG_FRAME, bundle.fds, bundle.count);
     close(bundle.fds[0]);
     free(frame);
 }
@@ -207,6 +216,7 @@ void drive_start(struct drive *drive)
         exec_launcher(drive, pair[1]);
     }
     close(pair[1]);
+    send_order(drive, BV_MSG_STUB, &drive->leaf_fd, drive->leaf_fd >= 0);
     send_frame(drive, in[0], out_pipe[1]);
     close(in[0]);
     close(out_pipe[1]);
@@ -247,7 +257,7 @@ static bool take_message(struct drive *drive)
     }
     must(drive->message_count < DRIVE_MESSAGES && bv_status_decode(bytes, (size_t)got, message),
          "a message that decodes");
-    if (message->type == BV_MSG_READY || message->type == BV_MSG_TRIED) {
+    if (message->type == BV_MSG_READY || message->type == BV_MSG_TRIED || message->type == BV_MSG_NET) {
         return true; /* before any frame, and the same for each */
     }
     drive->message_count++;
@@ -373,7 +383,7 @@ void drive_done(struct drive *drive)
         close(drive->frame->task_fds[i]);
     }
     for (size_t i = 0; i < 3; i++) {
-        const int accounts[] = { drive->frame->leaf_fd, drive->frame->cpu_fd,
+        const int accounts[] = { drive->leaf_fd, drive->frame->cpu_fd,
                                  drive->frame->oom_fd };
 
         if (accounts[i] >= 0) {

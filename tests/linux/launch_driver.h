@@ -23,6 +23,7 @@ struct drive {
     bool unsealed, corrupt; /* damage the frame */
     bool kill_at_exec;      /* answer EXECED with KILL */
     int kill_leaf;          /* a cgroup.kill to write to at EXECED, 0 = none */
+    int leaf_fd;            /* v2 leaf in which the workload is born, -1 = none */
     int inherit;            /* a stray descriptor that the launcher inherits, -1 = none */
 
     struct bv_status_message messages[DRIVE_MESSAGES];

@@ -108,9 +108,12 @@ static int verb_who(char **args)
     sigset_t mask;
     mode_t mask_bits = umask(0);
     char cwd[256];
-    int ignored = 0, blocked = 0;
+    int ignored = 0, blocked = 0, bounding = 0;
 
     (void)args;
+    for (int capability = 0; capability < 64; capability++) {
+        bounding += prctl(PR_CAPBSET_READ, capability) > 0; /* past the last one: EINVAL */
+    }
     uname(&names);
     syscall(SYS_capget, &header, caps);
     sigprocmask(SIG_BLOCK, NULL, &mask);
@@ -126,7 +129,7 @@ static int verb_who(char **args)
     printf("caps=%x%x bset=%d nnp=%d secure=%x dumpable=%d groups=%d\n",
            caps[0].permitted | caps[0].effective | caps[0].inheritable,
            caps[1].permitted | caps[1].effective | caps[1].inheritable,
-           prctl(PR_CAPBSET_READ, CAP_CHOWN), prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0),
+           bounding, prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0),
            (unsigned)prctl(PR_GET_SECUREBITS), prctl(PR_GET_DUMPABLE), getgroups(0, NULL));
     printf("cwd=%s ignored=%d blocked=%d tty=%d\n", getcwd(cwd, sizeof(cwd)) ? cwd : "?", ignored,
            blocked, open("/dev/tty", O_RDWR));

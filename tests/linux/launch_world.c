@@ -140,7 +140,7 @@ bool world_can_launch(const struct world *w)
     drive_init(&d, w->launcher, w->payload, "exit", "0", NULL);
     drive_run(&d);
     message = drive_message(&d, BV_MSG_FAILED);
-    if (message && (message->stage == BV_STAGE_CLONE_INIT || message->stage == BV_STAGE_ID_MAP ||
+    if (message && (message->stage == BV_STAGE_CLONE_INIT || message->stage == BV_STAGE_NET_NS || message->stage == BV_STAGE_ID_MAP ||
                     message->stage == BV_STAGE_MOUNT_PROC)) {
         printf("# %s: %s\n", bv_stage_name(message->stage), strerror(message->error));
         can = false;

@@ -341,14 +341,14 @@ static void test_v2_leaf(const struct world *w)
         return;
     }
     drive_init(&d, w->launcher, w->payload, "daemon", "2", NULL);
-    d.frame->leaf_fd = open(leaf, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    d.leaf_fd = open(leaf, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     drive_run(&d);
     tap_ok(ended(&d, code(7)), "%s: a workload is born in a v2 leaf", w->who);
     drive_done(&d);
     kill_fd = open_in(leaf, "cgroup.kill", O_WRONLY);
     if (kill_fd >= 0) {
         drive_init(&d, w->launcher, w->payload, "hold", NULL);
-        d.frame->leaf_fd = open(leaf, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        d.leaf_fd = open(leaf, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         d.kill_leaf = kill_fd;
         drive_run(&d);
         tap_ok(ended(&d, SIGKILL), "%s: killing the leaf ends the workload, and init tells",

@@ -61,10 +61,26 @@ static void test_extend(void)
     bv_buf_done(&buf);
 }
 
+static void test_reserve(void)
+{
+    struct bv_buf buf;
+    bv_buf_init(&buf, 1000);
+    tap_ok(bv_buf_reserve(&buf, 500) && buf.size == 0 && buf.capacity > 500, "room is made and nothing is in it");
+    const char *data = buf.data;
+    bool added = true;
+    for (int i = 0; i < 500; i++) {
+        added = bv_buf_add(&buf, "x", 1) && added;
+    }
+    tap_ok(added && buf.data == data, "what it is made for does not move");
+    tap_ok(bv_buf_reserve(&buf, SIZE_MAX) && !buf.failed && !bv_buf_extend(&buf, 501), "no more than the maximum");
+    bv_buf_done(&buf);
+}
+
 int main(void)
 {
     test_growth();
     test_extend();
+    test_reserve();
     test_maximum();
     struct bv_buf buf;
     bv_buf_init(&buf, 0);

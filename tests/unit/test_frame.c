@@ -23,7 +23,7 @@ static struct bv_frame *sample(void)
     f->cpu_micros = UINT64_C(0x0123456789abcdef);
     f->cpu_count = 2;
     f->stdin_fd = 3;
-    f->leaf_fd = f->cpu_fd = f->oom_fd = -1;
+    f->cpu_fd = f->oom_fd = -1;
     f->canary_port = 65535;
     f->supervisor_pid = 4711;
     f->hostname = "bvisor";
@@ -89,7 +89,7 @@ static void test_round_trip(void)
     tap_ok(got->flags == f->flags && got->cpu_micros == f->cpu_micros && got->gid == f->gid &&
                got->canary_port == 65535,
            "numbers of every width");
-    tap_ok(got->leaf_fd == -1 && got->stdin_fd == 3 && got->supervisor_pid == 4711,
+    tap_ok(got->oom_fd == -1 && got->stdin_fd == 3 && got->supervisor_pid == 4711,
            "negative and positive descriptors");
     tap_text(got->env[0], "A=\xff\x01", "strings are bytes");
     tap_ok(got->arg_count == 2 && got->args[1][0] == '\0' && got->args[2] == NULL &&

@@ -148,7 +148,7 @@ static void test_nothing_granted(void)
     tap_ok((frame->flags & (BV_FRAME_SAMPLE_CPU | BV_FRAME_SAMPLE_TASKS | BV_FRAME_SAMPLE_STORAGE)) == 0,
            "nothing is sampled that the kernel counts");
     tap_ok(frame->canaries != 0 && frame->canary_port == 99 && frame->supervisor_pid == 7, "canaries are set");
-    tap_ok(frame->stdin_fd == -1 && frame->leaf_fd == -1 && frame->task_fds[0] == -1, "descriptor numbers are left open");
+    tap_ok(frame->stdin_fd == -1 && frame->cpu_fd == -1 && frame->task_fds[0] == -1, "descriptor numbers are left open");
 }
 
 static void test_mounts(void)

@@ -25,7 +25,7 @@ static struct linux_ready *made(struct linux_context *context, bool new_net)
 {
     struct linux_ready *ready = NULL;
     if (linux_ready_make(context, new_net, attempt, &ready, NULL) == BV_OK) {
-        linux_ready_hear(ready, LINUX_ANSWER_MILLIS);
+        linux_ready_hear(ready, false, LINUX_ANSWER_MILLIS);
     }
     return ready;
 }
@@ -39,7 +39,7 @@ static bool childless(void)
 static void test_life(struct linux_context *context)
 {
     struct linux_ready *ready = made(context, true);
-    const uint32_t all = 1u << BV_MSG_INIT | 1u << BV_MSG_READY | 1u << BV_MSG_TRIED;
+    const uint32_t all = 1u << BV_MSG_INIT | 1u << BV_MSG_READY | 1u << BV_MSG_TRIED | 1u << BV_MSG_NET;
     tap_ok(ready && ready->seen == all && !ready->broken, "it says who init is and what it tried");
     tap_ok(ready->init_fd >= 0 && !childless(), "its init waits");
     tap_ok(ready->ready.values[BV_TRIAL_OPEN_TREE] == 0, "and open_tree works here");

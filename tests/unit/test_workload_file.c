@@ -259,7 +259,15 @@ static void check_path(const struct fixture *fixture, const char *name, enum bv_
                        const char *place)
 {
     struct bv_error error = { 0 };
-    enum bv_status status = bv_paths_check(&bv_sys_host, &fixture->spec, &error);
+    struct bv_path_facts facts = { 0 };
+    enum bv_status status = bv_paths_check(&bv_sys_host, &fixture->spec, &facts, &error);
+    struct stat st;
+    if (status == BV_OK) {
+        tap_ok(facts.count > 0 && stat(facts.at[0].path, &st) == 0 && st.st_ino == facts.at[0].ino &&
+                   st.st_dev == facts.at[0].dev && st.st_mode == facts.at[0].mode,
+               "%s: what they are is noted", name);
+    }
+    free(facts.at);
     tap_ok(status == wanted && strcmp(error.place, place) == 0, "%s: %s at '%s': %s", name,
            bv_status_name(status), error.place, error.text);
 }

@@ -47,6 +47,7 @@ static const struct bv_backend_ops linux_ops = {
     .release = linux_release,
     .try_staging = linux_try_staging,
     .sweep = linux_sweep,
+    .probe_ahead = linux_probe_ahead,
 };
 
 enum bv_status bv_backend_linux(struct bv_backend **ret_backend, struct bv_error *error)

@@ -4,6 +4,7 @@
  * of the run and ends it. The socket never reaches the workload: it is closed by its exec. What the messages mean is
  * launchwire/status.h. */
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <linux/seccomp.h>
 #include <sys/epoll.h>
@@ -13,6 +14,7 @@
 #include "backend/linux/os.h"
 #include "backend/linux/run.h"
 #include "base/check.h"
+#include "base/error.h"
 
 #ifndef SECCOMP_IOCTL_NOTIF_SET_FLAGS /* Linux 6.6 */
 #define SECCOMP_IOCTL_NOTIF_SET_FLAGS      SECCOMP_IOW(4, uint64_t)
@@ -35,12 +37,13 @@ static const struct rule rules[] = {
     [BV_MSG_INIT] = { true, 0, 0 },
     [BV_MSG_LISTENER] = { true, AFTER(BV_MSG_INIT), 0 },
     [BV_MSG_CANARIES] = { true, AFTER(BV_MSG_INIT), SLOT(canaries) },
-    [BV_MSG_EXECED] = { true, AFTER(BV_MSG_INIT) | AFTER(BV_MSG_CANARIES), SLOT(execed) },
+    [BV_MSG_EXECED] = { true, AFTER(BV_MSG_READY) | AFTER(BV_MSG_CANARIES), SLOT(execed) },
     [BV_MSG_EXITED] = { true, AFTER(BV_MSG_INIT), SLOT(exited) },
     [BV_MSG_LIMIT] = { true, AFTER(BV_MSG_INIT), SLOT(limit) },
     [BV_MSG_FIGURES] = { true, AFTER(BV_MSG_INIT), SLOT(figures) },
     [BV_MSG_READY] = { true, AFTER(BV_MSG_INIT), SLOT(ready) },
     [BV_MSG_TRIED] = { true, AFTER(BV_MSG_INIT), SLOT(tried) },
+    [BV_MSG_NET] = { true, AFTER(BV_MSG_READY), 0 },
 };
 
 /* Takes the descriptors of a record; all but the first, and all that are not wanted, are closed. */
@@ -118,14 +121,20 @@ static void canaries_done(struct linux_run *run)
     }
 }
 
+static bool wants_net(const struct linux_run *run)
+{
+    return run->execution->intent->network != BV_NETWORK_ALLOW_ALL;
+}
+
 static void heard(struct linux_run *run, const struct bv_status_message *message, int fd)
 {
     const struct rule *rule = message->type < BV_COUNT(rules) ? &rules[message->type] : NULL;
     const bool carries = message->type == BV_MSG_INIT || message->type == BV_MSG_LISTENER;
+    const bool too_early = message->type == BV_MSG_EXECED && wants_net(run) && !linux_seen(run, BV_MSG_NET);
     if (message->type == BV_MSG_FAILED && linux_seen(run, BV_MSG_FAILED) && fd < 0) {
         return; /* stub and init may both fail; the first failure is the cause of the second */
     }
-    if (rule == NULL || !rule->known || (run->seen & AFTER(message->type)) != 0 ||
+    if (rule == NULL || !rule->known || too_early || (run->seen & AFTER(message->type)) != 0 ||
         (run->seen & rule->after) != rule->after || carries != (fd >= 0)) {
         linux_fd_close(&fd);
         linux_kill(run, CAUSE_FAULT, "message %u of the launcher is out of order", message->type);
@@ -222,10 +231,10 @@ int linux_send_order(int control_fd, enum bv_status_type type, const int *fds, s
     struct msghdr header = {
         .msg_iov = &vector,
         .msg_iovlen = 1,
-        .msg_control = control.room,
-        .msg_controllen = CMSG_SPACE(count * sizeof(int)),
+        .msg_control = count > 0 ? control.room : NULL,
+        .msg_controllen = count > 0 ? CMSG_SPACE(count * sizeof(int)) : 0,
     };
-    BV_ASSERT(count > 0 && count <= BV_FRAME_DESCRIPTORS_MAX);
+    BV_ASSERT(count <= BV_FRAME_DESCRIPTORS_MAX);
     bv_status_encode(&message, bytes);
     control.header.cmsg_level = SOL_SOCKET;
     control.header.cmsg_type = SCM_RIGHTS;
@@ -235,6 +244,9 @@ int linux_send_order(int control_fd, enum bv_status_type type, const int *fds, s
     do {
         n = sendmsg(control_fd, &header, MSG_DONTWAIT | MSG_NOSIGNAL);
     } while (n < 0 && errno == EINTR);
+    if (n < 0 && (errno == EPIPE || errno == ECONNRESET)) {
+        return 0; /* init is dead, and why will be read where every word of its is */
+    }
     return n < 0 ? -errno : n == BV_STATUS_BYTES ? 0 : -EIO;
 }
 
@@ -255,12 +267,25 @@ void linux_send_kill(struct linux_run *run)
     (void)send_word(run, BV_MSG_KILL);
 }
 
+/* What the probe took for granted (linux_probe_ahead): by now it has long been made, or could not be. */
+static void await_net(struct linux_run *run)
+{
+    while (wants_net(run) && !linux_seen(run, BV_MSG_NET) && !linux_seen(run, BV_MSG_FAILED) &&
+           run->control_fd >= 0 && linux_now_ns() < run->deadline[DEADLINE_HANDSHAKE]) {
+        struct pollfd p = { .fd = run->control_fd, .events = POLLIN };
+        (void)poll(&p, 1, LINUX_ANSWER_MILLIS);
+        linux_read_control(run);
+    }
+}
+
 enum bv_status linux_release(void *pointer, struct bv_error *error)
 {
     struct linux_run *run = pointer;
-    (void)error;
+    await_net(run);
+    if (linux_seen(run, BV_MSG_FAILED) && run->failed.stage == BV_STAGE_NET_NS) {
+        return bv_fail(error, BV_E_STATE, "launcher", "%s: %s", bv_stage_name(BV_STAGE_NET_NS), strerror(run->failed.error));
+    }
     run->deadline[DEADLINE_HANDSHAKE] = linux_now_ns() + LINUX_HANDSHAKE_NS;
-    /* An init that cannot be told is dead, and why will be read where every word of its is. */
     (void)send_word(run, BV_MSG_GO);
     linux_run_sweep(run);
     return BV_OK;

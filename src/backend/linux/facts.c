@@ -50,9 +50,25 @@ static enum bv_status look(const char *what, const char *path, struct linux_path
     return BV_OK;
 }
 
-static enum bv_status look_at_all(const struct bv_intent *intent, struct linux_facts *facts,
+/* As planning found it a moment ago; a path that it did not look at, or not for this run, is looked at now. */
+static enum bv_status look_once(const char *what, const struct bv_execution *execution,
+                                const char *path, struct linux_path_fact *ret_fact,
+                                struct bv_error *error)
+{
+    for (size_t i = 0; i < execution->path_count; i++) {
+        const struct bv_path_fact *known = &execution->paths[i];
+        if (strcmp(known->path, path) == 0) {
+            *ret_fact = (struct linux_path_fact){ .dev = known->dev, .ino = known->ino, .mode = known->mode };
+            return BV_OK;
+        }
+    }
+    return look(what, path, ret_fact, error);
+}
+
+static enum bv_status look_at_all(const struct bv_execution *execution, struct linux_facts *facts,
                                   struct bv_error *error)
 {
+    const struct bv_intent *intent = execution->intent;
     if (intent->root_count > BV_ROOTS_MAX || intent->expose_count > BV_EXPOSES_MAX) {
         return bv_fail(error, BV_E_LIMIT, "/capabilities", "too many roots or exposed paths");
     }
@@ -60,14 +76,14 @@ static enum bv_status look_at_all(const struct bv_intent *intent, struct linux_f
         if (is_own(intent->roots[i].path)) {
             continue; /* the boundary's own; nothing of the host is bound */
         }
-        const enum bv_status status = look("root", intent->roots[i].path, &facts->roots[i], error);
+        const enum bv_status status = look_once("root", execution, intent->roots[i].path, &facts->roots[i], error);
         if (status != BV_OK) {
             return status;
         }
     }
     for (size_t i = 0; i < intent->expose_count; i++) {
         const enum bv_status status =
-            look("exposed path", intent->exposes[i].source, &facts->exposes[i], error);
+            look_once("exposed path", execution, intent->exposes[i].source, &facts->exposes[i], error);
         if (status != BV_OK) {
             return status;
         }
@@ -166,11 +182,12 @@ static const char *find_canary_path(const struct bv_intent *intent,
     return "";
 }
 
-enum bv_status linux_facts_gather(const struct bv_intent *intent,
-                                  const struct bv_workload_identity *identity,
+enum bv_status linux_facts_gather(const struct bv_execution *execution,
                                   struct linux_facts *ret_facts, struct bv_error *error)
 {
-    const enum bv_status status = look_at_all(intent, ret_facts, error);
+    const struct bv_intent *intent = execution->intent;
+    const struct bv_workload_identity *identity = execution->identity;
+    const enum bv_status status = look_at_all(execution, ret_facts, error);
     if (status != BV_OK) {
         return status;
     }

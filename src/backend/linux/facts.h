@@ -14,5 +14,4 @@ struct linux_facts {
 };
 
 /* BV_E_INVALID with the path as place: it is missing, or a component of it is a symbolic link. */
-enum bv_status linux_facts_gather(const struct bv_intent *intent, const struct bv_workload_identity *identity,
-                                  struct linux_facts *ret_facts, struct bv_error *error);
+enum bv_status linux_facts_gather(const struct bv_execution *execution, struct linux_facts *ret_facts, struct bv_error *error);

@@ -1,7 +1,7 @@
 /* backend/linux/launch.c - from an admitted execution to a running launcher.
  *
- * Order: take over a launcher (ready.c), which makes namespaces meanwhile; look at the granted paths, lower the intent to a
- * frame, make the cgroup leaf (a workload is born in it) and the pipes, seal the frame into a memory file, send it with all
+ * Order: take over a launcher (ready.c), which makes namespaces meanwhile; make the cgroup leaf and order the stub, which is born
+ * in it; look at the granted paths, lower the intent to a frame, make the pipes, seal the frame into a memory file, send it with all
  * descriptors. Everything after that is driven by observe.c; what can wait (the caller's streams) is done
  * while the launcher works. On failure nothing
  * is left. Secrets stand in locked memory only, and in the frame's memory file until the launcher has read it. */
@@ -148,7 +148,7 @@ static enum bv_status lower(struct linux_run *run, struct parcel *parcel, struct
     char *text;
     size_t text_size;
     enum bv_status status =
-        linux_facts_gather(execution->intent, execution->identity, &run->facts, error);
+        linux_facts_gather(execution, &run->facts, error);
     if (status == BV_OK) {
         status = open_text(parcel, execution, &text, &text_size, error);
     }
@@ -235,6 +235,16 @@ static enum bv_status take_launcher(struct linux_run *run, struct parcel *parcel
     linux_fd_close(&ready->mounts_fd);
     ready->control_fd = ready->launcher_fd = ready->init_fd = -EBADF;
     return BV_OK;
+}
+
+/* The stub is born in the leaf while the frame is made. */
+static enum bv_status order_stub(struct linux_run *run, struct parcel *parcel,
+                                 struct bv_error *error)
+{
+    (void)parcel;
+    const int leaf = run->leaf_made ? run->leaf.core_fd : -EBADF;
+    const int result = linux_send_order(run->control_fd, BV_MSG_STUB, &leaf, leaf >= 0);
+    return result < 0 ? bv_fail_sys(error, "launcher", result, "ordering the workload's process") : BV_OK;
 }
 
 void linux_run_sweep(const struct linux_run *run)
@@ -340,7 +350,6 @@ static void place_descriptors(const struct linux_run *run, struct parcel *parcel
     frame->stdout_fd = add(bundle, parcel->streams[1]);
     frame->stderr_fd = add(bundle, parcel->streams[2]);
     if (run->leaf_made) {
-        frame->leaf_fd = add(bundle, leaf->core_fd);
         frame->cpu_fd = add(bundle, leaf->cpu_fd);
         /* Without a limit of its own an OOM kill in the leaf is the machine's doing, and no reason to end the tree. */
         const bool limited =
@@ -419,7 +428,7 @@ static enum bv_status start(struct linux_run *run, struct parcel *parcel, struct
 {
     static enum bv_status (*const steps[])(struct linux_run *, struct parcel *,
                                            struct bv_error *) = {
-        take_launcher, lower, make_leaf, make_channels, send_frame,
+        take_launcher, make_leaf, order_stub, lower, make_channels, send_frame,
     };
     for (size_t i = 0; i < BV_COUNT(steps); i++) {
         const enum bv_status status = steps[i](run, parcel, error);

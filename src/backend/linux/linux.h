@@ -40,6 +40,7 @@ struct linux_context;
 enum bv_status linux_probe(void *context, struct bv_snapshot *facts, struct bv_error *error);
 enum bv_status linux_try_staging(void *context, const char *dir, const char *const *roots, size_t root_count, struct bv_snapshot *facts,
                                  struct bv_error *error);
+enum bv_status linux_probe_ahead(void *context, struct bv_snapshot *facts, struct bv_error *error);
 void linux_profile(void *context, const struct bv_snapshot *facts, struct bv_profile *profile);
 void linux_classify(void *context, const struct bv_profile *profile, const struct bv_intent *intent,
                     const struct bv_requirement *requirement, struct bv_verdict *ret_verdict);

@@ -635,7 +635,7 @@ static void frame_defaults(struct lower *lower)
     frame->gid = lower->in->gid;
     frame->hostname = "bvisor";
     frame->stdin_fd = frame->stdout_fd = frame->stderr_fd = -1;
-    frame->leaf_fd = frame->cpu_fd = frame->oom_fd = -1;
+    frame->cpu_fd = frame->oom_fd = -1;
     for (size_t i = 0; i < BV_FRAME_TASKS_MAX; i++) {
         frame->task_fds[i] = -1;
     }

@@ -144,11 +144,15 @@ static void probe_calls(struct facts *facts)
                call_result(syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action)));
 }
 
-/* Read besides being tried with all the others: it is the one that a limit of its own may deny. */
-static void probe_netns(struct facts *facts)
+/* Read besides being tried: a limit of its own may deny it, and a run that shares the host's network does not try it. */
+static void set_netns(struct facts *facts, const struct linux_ready *ready)
 {
     char text[32];
     struct stat ns;
+    if (ready->failed.type != 0 && ready->failed.stage == BV_STAGE_NET_NS) {
+        set_result(facts, FACT_NETNS, -ready->failed.error);
+        return;
+    }
     if (stat("/proc/self/ns/net", &ns) != 0) {
         set_result(facts, FACT_NETNS, -errno);
         return;
@@ -179,7 +183,8 @@ static void set_userns(struct facts *facts, const struct linux_ready *ready)
 {
     char text[64] = "ok";
     const enum bv_stage stage = (enum bv_stage)ready->failed.stage;
-    if (ready->failed.type != 0 && stage != BV_STAGE_MOUNT_PROC && stage != BV_STAGE_MOUNT_ROOT) {
+    if (ready->failed.type != 0 && stage != BV_STAGE_MOUNT_PROC && stage != BV_STAGE_MOUNT_ROOT &&
+        stage != BV_STAGE_NET_NS) {
         snprintf(text, sizeof(text), "%s at %s", linux_result_text(-ready->failed.error),
                  stage == BV_STAGE_CLONE_INIT ? "clone"
                  : stage == BV_STAGE_ID_MAP   ? "uid_map"
@@ -206,6 +211,7 @@ static void set_nproc(struct facts *facts, const struct linux_ready *ready)
 static void set_namespaces(struct facts *facts, const struct linux_ready *ready)
 {
     set_userns(facts, ready);
+    set_netns(facts, ready);
     set_result(facts, FACT_PROC_MOUNT, step_result(ready, BV_STAGE_MOUNT_PROC));
     set_result(facts, FACT_TMPFS, step_result(ready, BV_STAGE_MOUNT_ROOT));
     set_result(facts, FACT_OPEN_TREE, answer(&ready->ready, BV_TRIAL_OPEN_TREE));
@@ -234,19 +240,19 @@ static void set_cgroups(struct facts *facts, struct linux_ready *ready)
     set(facts, FACT_CPUACCT, trial.cpu);
 }
 
-static void look(struct facts *facts, struct linux_ready *ready)
+static void look(struct facts *facts, struct linux_ready *ready, bool ahead)
 {
     set_cgroups(facts, ready); /* the launcher is at work meanwhile */
-    linux_ready_hear(ready, LINUX_ANSWER_MILLIS);
+    linux_ready_hear(ready, ahead, LINUX_ANSWER_MILLIS);
     set_namespaces(facts, ready);
 }
 
 /* A launcher that waits for its run is asked; where none does, one of no run is started and ended again. */
-static void probe_boundary(struct facts *facts, struct linux_context *context)
+static void probe_boundary(struct facts *facts, struct linux_context *context, bool ahead)
 {
     struct linux_ready *ready = linux_ready_borrow(context);
     if (ready != NULL) {
-        look(facts, ready);
+        look(facts, ready, ahead);
         linux_ready_return(context, ready);
         return;
     }
@@ -254,7 +260,7 @@ static void probe_boundary(struct facts *facts, struct linux_context *context)
     snprintf(tag, sizeof(tag), "probe%ld", syscall(SYS_gettid));
     facts->status = linux_ready_make(context, true, tag, &ready, facts->error);
     if (facts->status == BV_OK) {
-        look(facts, ready);
+        look(facts, ready, false);
         linux_ready_drop(ready);
     }
 }
@@ -338,7 +344,8 @@ static void probe_fd_size(struct facts *facts)
     set(facts, FACT_PROC_FD_SIZE, counts ? "ok" : "no");
 }
 
-enum bv_status linux_probe(void *context, struct bv_snapshot *snapshot, struct bv_error *error)
+static enum bv_status probe(void *context, bool ahead, struct bv_snapshot *snapshot,
+                            struct bv_error *error)
 {
     const int saved_errno = errno;
     struct facts facts = { snapshot, BV_OK, error };
@@ -346,9 +353,20 @@ enum bv_status linux_probe(void *context, struct bv_snapshot *snapshot, struct b
     probe_cpus(&facts);
     probe_landlock(&facts);
     probe_calls(&facts);
-    probe_netns(&facts);
-    probe_boundary(&facts, context);
+    probe_boundary(&facts, context, ahead);
     probe_fd_size(&facts);
     errno = saved_errno;
     return facts.status;
+}
+
+enum bv_status linux_probe(void *context, struct bv_snapshot *snapshot, struct bv_error *error)
+{
+    return probe(context, false, snapshot, error);
+}
+
+/* The network namespace is made while the run is planned: linux_release() says whether it was. */
+enum bv_status linux_probe_ahead(void *context, struct bv_snapshot *snapshot,
+                                 struct bv_error *error)
+{
+    return probe(context, true, snapshot, error);
 }

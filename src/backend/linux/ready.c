@@ -180,7 +180,7 @@ void linux_ready_drop(struct linux_ready *ready)
     if (ready->launcher_fd >= 0) {
         (void)poll(&p, 1, LINUX_ANSWER_MILLIS);
         end_process(&ready->launcher_fd);
-        linux_ready_hear(ready, 0);
+        linux_ready_hear(ready, false, 0);
     }
     linux_fd_close(&ready->control_fd);
     if (ready->lost_init > 0) { /* it goes with the socket */
@@ -206,13 +206,15 @@ static void keep(struct linux_ready *ready, const struct bv_status_message *mess
     case BV_MSG_FAILED: ready->failed = *message; return;
     case BV_MSG_READY: ready->ready = *message; return;
     case BV_MSG_TRIED: ready->tried = *message; return;
+    case BV_MSG_NET: return;
     default: ready->broken = true; linux_fd_close(&fd); return;
     }
 }
 
-void linux_ready_hear(struct linux_ready *ready, int timeout_millis)
+void linux_ready_hear(struct linux_ready *ready, bool ahead, int timeout_millis)
 {
-    const uint32_t all = 1u << BV_MSG_READY | 1u << BV_MSG_TRIED;
+    const uint32_t net = ready->new_net && !ahead ? 1u << BV_MSG_NET : 0;
+    const uint32_t all = 1u << BV_MSG_READY | 1u << BV_MSG_TRIED | net;
     struct pollfd p = { .fd = ready->control_fd, .events = POLLIN };
     while (!ready->broken && (ready->seen & all) != all) {
         struct bv_status_message message;
@@ -253,6 +255,11 @@ int linux_ready_try_stage(struct linux_ready *ready, int paths, struct bv_status
         linux_fd_close(&fd);
         if (result == 1 && ret_message->type == BV_MSG_STAGE_TRIED) {
             return 0;
+        }
+        if (result == 1 && ret_message->type == BV_MSG_NET && (ready->seen & 1u << BV_MSG_NET) == 0) {
+            keep(ready, ret_message, -EBADF); /* of a probe ahead, which did not wait for it */
+            result = 0;
+            continue;
         }
         if (result != -EAGAIN) {
             result = result == 1 || result == 0 ? -EBADMSG : result;

@@ -144,8 +144,9 @@ enum bv_status linux_ready_make(struct linux_context *context, bool new_net, con
 void linux_early_drop(void);
 /* Ends it and waits for its end; NULL is a no-op. */
 void linux_ready_drop(struct linux_ready *ready);
-/* Reads what it says until it has answered everything, has failed, or is silent for so long. */
-void linux_ready_hear(struct linux_ready *ready, int timeout_millis);
+/* Reads what it says until it has answered everything, has failed, or is silent for so long. ahead: its network namespace may be on the way
+ * still. */
+void linux_ready_hear(struct linux_ready *ready, bool ahead, int timeout_millis);
 /* Moves out of the context what waits for this attempt; ends it when it no longer fits the caller or new_net. NULL: there is none. */
 struct linux_ready *linux_ready_take(struct linux_context *context, const char *attempt, bool new_net);
 /* Moves it into the context, where it waits for the run of its attempt. */
@@ -175,7 +176,7 @@ int linux_arm(struct linux_run *run);
 int linux_control_read(int control_fd, struct bv_status_message *ret_message, int *ret_fd);
 /* Reads all that is there. */
 void linux_read_control(struct linux_run *run);
-/* Sends an order and descriptors to init: the frame of a run, or what to try before there is one. 0 or -errno. */
+/* Sends init an order with its descriptors: of a run, or what to try before there is one. 0, also to an init that is dead, or -errno. */
 int linux_send_order(int control_fd, enum bv_status_type type, const int *fds, size_t count);
 /* Tells init to end the tree. */
 void linux_send_kill(struct linux_run *run);
