@@ -69,6 +69,24 @@ tsan: build-tsan/build.ninja
 	@ninja -C build-tsan tests/wasm/test_wasm_many tests/wasm/test_wasm_cache
 	@$(MESON) test -C build-tsan --no-rebuild --print-errorlogs 'wasm many' 'wasm cache'
 
+# Staging beside a plain tree: N sequences of file operations; and what it costs.
+.PHONY: property bench-staging
+property: all
+	@python3 tests/stage/property.py --bvisor build/bvisor --ops build/tests/stage/ops --sequences $(if $(filter command line,$(origin N)),$(N),10000)
+
+bench-staging: all
+	@python3 bench/staging.py
+
+# A crash at every step of a run, a disposition and a recovery, and a medium that fails at every call.
+.PHONY: crash bench-journal
+crash: all
+	@python3 tests/crash/crash.py build/tests/crash/bvisor-steps
+	@python3 tests/crash/faults.py build/tests/crash/bvisor-steps
+
+bench-journal: all
+	@python3 bench/journal.py build
+	@python3 bench/staging.py
+
 soak: all
 	@python3 tests/soak/soak.py --bvisor build/bvisor
 

@@ -1,7 +1,7 @@
 #!/bin/sh
 # tools/packages.sh - makes sure that the Debian packages of the named groups are installed.
 #
-# usage: tools/packages.sh GROUP...     groups: build check kernels fuzz wasm format deb check-deb
+# usage: tools/packages.sh GROUP...     groups: build check kernels fuzz wasm format html deb check-deb
 # Asks dpkg first and calls apt-get only for what is missing; as an ordinary user through sudo. On a system
 # without dpkg it trusts the machine: the build itself then names what it lacks.
 set -eu
@@ -9,17 +9,18 @@ set -eu
 want=''
 for group in "$@"; do
     case $group in
-    build) want="$want build-essential meson ninja-build pkg-config python3 libseccomp-dev libjansson-dev nettle-dev" ;;
-    check) want="$want jq util-linux bubblewrap strace binutils perl-base python3-jsonschema mandoc zsh fish"
+    build) want="$want build-essential meson ninja-build pkg-config python3 libseccomp-dev libjansson-dev nettle-dev libsqlite3-dev libsodium-dev" ;;
+    check) want="$want jq util-linux bubblewrap strace binutils perl-base python3-jsonschema mandoc zsh fish openssl"
         want="$want clang-14 lld wasi-libc libclang-rt-14-dev-wasm32" ;;
     kernels) want="$want qemu-system-x86 busybox-static binutils xz-utils zstd lz4 debian-archive-keyring" ;;
     fuzz) want="$want clang-14 libclang-rt-14-dev" ;;
     wasm) want="$want clang-14 lld wasi-libc libclang-rt-14-dev-wasm32 binaryen nodejs" ;;
     format) want="$want clang-format" ;;
+    html) want="$want chromium" ;;
     deb) want="$want dpkg-dev" ;;
     check-deb) want="$want dpkg-dev debootstrap util-linux" ;;
     *)
-        echo "packages.sh: unknown group $group (build, check, kernels, fuzz, wasm, format, deb, check-deb)" >&2
+        echo "packages.sh: unknown group $group (build, check, kernels, fuzz, wasm, format, html, deb, check-deb)" >&2
         exit 2
         ;;
     esac

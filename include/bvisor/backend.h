@@ -141,6 +141,7 @@ BV_API bool bv_observe_launcher(struct bv_observation *observation, const char *
  * -1 if the reference is unknown or does not fit: the run is refused. Called in the thread of bv_run_start(). */
 typedef ptrdiff_t bv_secret_fn(void *context, const char *reference, char *buffer, size_t capacity);
 
+struct bv_staged { const char *root, *dir; }; /* root: of the host; dir: holds the directories upper (what is written goes there) and work */
 struct bv_path_fact { const char *path; uint64_t dev, ino; uint32_t mode; }; /* what a granted or exposed path was when it was looked at; mode: st_mode */
 
 struct bv_execution { /* all a backend gets to run a plan; valid until its close_run returns */
@@ -156,10 +157,15 @@ struct bv_execution { /* all a backend gets to run a plan; valid until its close
     uint64_t capture_bytes;      /* cap per captured stream */
     const char *const *secret_values; /* one per env entry, NULL for literals; locked memory, wiped when start returns */
     struct bv_observation *observation;
+    const struct bv_staged *staged; /* every writable root and exposed source when the intent is staged; else none */
+    size_t staged_count;
     const struct bv_path_fact *paths; /* those of the plan's paths that planning looked at, in any order; the backend looks at the others */
     size_t path_count;
     bool hold;                   /* build everything, but let the workload begin only at release(); identity->digest is "" until then */
 };
+
+/* Told of each thing that a sweep found: "cgroup /sys/fs/cgroup/bvisor-...". */
+typedef void bv_swept_fn(void *context, const char *what);
 
 struct bv_backend_ops { /* append-only */
     uint32_t abi_version; /* BV_BACKEND_ABI */
@@ -199,6 +205,14 @@ struct bv_backend_ops { /* append-only */
      * bytes are those of identity->digest, or it must be refused. Called for each planning and again for each run. Thread-safe. */
     enum bv_status (*examine)(void *context, const struct bv_spec *spec, int workload_fd, struct bv_workload_identity *identity,
                               struct bv_workload_problem *ret_problem, struct bv_error *error);
+    /* Optional (may be NULL: nothing can be staged). Tries staging and adds what it finds to the facts of a probe. dir: absolute; holds lower/changed,
+     * lower/removed and the empty directories upper, work, upper1, work1, all of which it may change. roots: what a spec would stage, in its order.
+     * Called after probe and only where staging is asked for, or asked about. */
+    enum bv_status (*try_staging)(void *context, const char *dir, const char *const *roots, size_t root_count, struct bv_snapshot *facts,
+                                  struct bv_error *error);
+    /* Optional (may be NULL). Ends and removes what a dead supervisor's run of this attempt left on the machine, and nothing else; with dry_run
+     * it only looks. Finding nothing is BV_OK. Idempotent; thread-safe. */
+    enum bv_status (*sweep)(void *context, const char *attempt, bool dry_run, bv_swept_fn *fn, void *fn_context, struct bv_error *error);
     /* Optional (may be NULL). As probe, for a run that is begun at once: may take for granted what release() makes sure of before the workload
      * begins. The facts are those of probe unless release() says BV_E_STATE. */
     enum bv_status (*probe_ahead)(void *context, struct bv_snapshot *facts, struct bv_error *error);

@@ -8,6 +8,9 @@
 #include <bvisor/plan.h>
 #include <bvisor/report.h>
 #include <bvisor/backend.h>
+#include <bvisor/artifacts.h>
+#include <bvisor/host.h>
 #include <bvisor/run.h>
+#include <bvisor/sign.h>
 
 #endif

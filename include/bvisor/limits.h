@@ -29,6 +29,8 @@
 #define BV_DENIED_MAX 256         /* distinct denied items; more are counted in one overflow item */
 #define BV_CAPTURE_DEFAULT_BYTES (1u << 20)
 #define BV_CAPTURE_MAX_BYTES (64u << 20) /* per stream; two of them in base64 fit in BV_REPORT_MAX_BYTES */
+#define BV_ARTIFACTS_MAX 100000           /* changed paths that a report lists; more are in the quarantine's own list */
+#define BV_ARTIFACTS_MAX_BYTES (32u << 20) /* their share of a report, beside two captured streams */
 #define BV_SNAPSHOT_MAX_FACTS 128 /* probed facts of a machine */
 
 #endif

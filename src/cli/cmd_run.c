@@ -12,9 +12,11 @@
 #include <unistd.h>
 
 #include "cli/files.h"
+#include "cli/keys.h"
 #include "cli/render.h"
 #include "cli/request.h"
 #include "cli/screen.h"
+#include "cli/state.h"
 #include "cli/values.h"
 
 /* Options that contradict each other, whatever their values are. */
@@ -33,19 +35,6 @@ static int check_combinations(struct cli *cli, const struct cli_args *args)
             return cli_fail(cli, place == NULL ? option->name : place, "write it into the spec",
                             "cannot be combined with --spec");
         }
-    }
-    return CLI_OK;
-}
-
-static int check_lacking(struct cli *cli, const struct cli_args *args)
-{
-    if (cli_given(args, CLI_O_JOURNAL)) {
-        return cli_lacks(cli, "--journal", "this version keeps no journal",
-                         "leave it away; every run is as with --no-journal");
-    }
-    if (cli_given(args, CLI_O_SIGN)) {
-        return cli_lacks(cli, "--sign", "this version signs no reports",
-                         "leave it away; the seal alone is checked by bvisor verify");
     }
     return CLI_OK;
 }
@@ -191,9 +180,6 @@ static int make_spec(struct cli *cli, const struct cli_args *args, struct asked 
         struct cli_request request = { 0 };
         result = cli_request_read(cli, args, &request);
         if (result == CLI_OK) {
-            result = check_lacking(cli, args);
-        }
-        if (result == CLI_OK) {
             result = cli_request_spec(cli, &request, args->operands, args->operand_count,
                                       &asked->own, &asked->backend);
         }
@@ -202,7 +188,7 @@ static int make_spec(struct cli *cli, const struct cli_args *args, struct asked 
     if (result == CLI_OK && backend != NULL) {
         asked->backend = backend->value;
     }
-    return result == CLI_OK ? check_lacking(cli, args) : result;
+    return result;
 }
 
 /* --print-spec: indented for a person; with --json or --report it is the one document. */
@@ -283,6 +269,52 @@ static void begin_early(struct cli *cli, const struct cli_args *args,
                                          : BV_NETWORK_DENY_ALL);
 }
 
+static bool spec_stages(const struct bv_spec *spec)
+{
+    bool stages = false;
+    for (size_t i = 0; i < spec->control_count; i++) {
+        const enum bv_control_kind kind = spec->controls[i].kind;
+        stages = stages || kind == BV_CTL_COMMIT_ARTIFACT || kind == BV_CTL_DISCARD_ARTIFACT ||
+                 kind == BV_CTL_LIST_OUTPUTS;
+    }
+    return stages;
+}
+
+/* A spec that stages needs the state directory. Without one the planner refuses, and says what would give it. */
+static int open_store(struct cli *cli, const struct cli_args *args, bool stages, struct bv_backend *backend,
+                      struct bv_store **ret_store)
+{
+    const int result = stages ? cli_open_store(cli, args, ret_store) : CLI_OK;
+    if (result == CLI_OK && *ret_store != NULL) {
+        bv_backend_stage_in(backend, *ret_store);
+    }
+    return result;
+}
+
+/* The run itself, with its journal and its key. What earlier runs left open is settled first, quietly: a run is no place to tell about others. */
+static int run_recorded(struct cli *cli, const struct cli_args *args, struct bv_backend *backend, struct cli_job *job, const char *source,
+                        struct bv_run_options *options, struct cli_secrets *secrets)
+{
+    struct bv_key *key = NULL;
+    int result = cli_read_key(cli, args, CLI_O_SIGN, true, &key);
+    if (result == CLI_OK) {
+        result = cli_open_journal(cli, args, &options->journal);
+    }
+    if (result == CLI_OK && options->journal != NULL) {
+        struct bv_error error = { 0 };
+        if (bv_recover(options->journal, NULL, backend, false, NULL, NULL, &error) != BV_OK) {
+            cli_note("journal: earlier runs could not be settled: %s (see: bvisor recover)", error.text);
+        }
+    }
+    job->keep = !cli_given(args, CLI_O_NO_JOURNAL);
+    if (result == CLI_OK) {
+        result = cli_run_job(cli, backend, job, source, options, key, secrets);
+    }
+    bv_journal_free(options->journal);
+    bv_key_free(key);
+    return result;
+}
+
 static int run_or_plan(struct cli *cli, const struct cli_args *args, bool run)
 {
     struct bv_run_options options = BV_RUN_OPTIONS_INIT;
@@ -290,6 +322,7 @@ static int run_or_plan(struct cli *cli, const struct cli_args *args, bool run)
     struct asked asked = { 0 };
     struct bv_registry *registry = NULL;
     struct bv_backend *backend = NULL;
+    struct bv_store *store = NULL;
     int result = read_run_options(cli, args, &options);
     if (result == CLI_OK && run) {
         begin_early(cli, args, &registry, &backend);
@@ -310,14 +343,18 @@ static int run_or_plan(struct cli *cli, const struct cli_args *args, bool run)
         registry = NULL;
         result = cli_open_backend(cli, asked.backend, &registry, &backend);
     }
+    if (result == CLI_OK) {
+        result = open_store(cli, args, spec_stages(asked.spec), backend, &store);
+    }
     if (result == CLI_OK && run) {
-        const struct cli_job job = { .spec = asked.spec };
-        result = cli_run_job(cli, backend, &job, asked.source, &options, &secrets);
+        struct cli_job job = { .spec = asked.spec };
+        result = run_recorded(cli, args, backend, &job, asked.source, &options, &secrets);
     } else if (result == CLI_OK) {
         result = plan_only(cli, &asked, backend);
     }
     cli_secrets_wipe(&secrets);
     bv_registry_free(registry);
+    bv_store_free(store);
     bv_spec_free(asked.parsed);
     return result;
 }
@@ -348,9 +385,24 @@ static bool plan_feeds_stdin(const char *text, size_t size)
     return feeds;
 }
 
-static int reload(struct cli *cli, const char *path, const char *text, size_t size,
+/* Whether the saved plan stages what the workload writes. */
+static bool plan_stages(const char *text, size_t size)
+{
+    json_t *plan = json_loadb(text, size, JSON_REJECT_DUPLICATES, NULL);
+    const json_t *admitted = cli_at(plan, "admitted");
+    bool stages = false;
+    for (size_t i = 0; i < json_array_size(admitted); i++) {
+        const char *kind = cli_text_at(json_array_get(admitted, i), "kind");
+        stages = stages || strcmp(kind, "commit_artifact") == 0 || strcmp(kind, "discard_artifact") == 0 ||
+                 strcmp(kind, "list_outputs") == 0;
+    }
+    json_decref(plan);
+    return stages;
+}
+
+static int reload(struct cli *cli, const struct cli_args *args, const char *path, const char *text, size_t size,
                   struct bv_registry **ret_registry, struct bv_backend **ret_backend,
-                  struct bv_plan **ret_plan)
+                  struct bv_store **ret_store, struct bv_plan **ret_plan)
 {
     char id[24] = "";
     struct bv_error error = { 0 };
@@ -358,6 +410,9 @@ static int reload(struct cli *cli, const char *path, const char *text, size_t si
         return cli_tell_error(cli, "plan", path, &error);
     }
     int result = cli_open_backend(cli, id, ret_registry, ret_backend);
+    if (result == CLI_OK) {
+        result = open_store(cli, args, plan_stages(text, size), *ret_backend, ret_store);
+    }
     if (result != CLI_OK) {
         return result;
     }
@@ -376,6 +431,7 @@ int cli_cmd_exec(struct cli *cli, const struct cli_args *args)
     struct bv_registry *registry = NULL;
     struct bv_backend *backend = NULL;
     struct bv_plan *plan = NULL;
+    struct bv_store *store = NULL;
     if (args->operand_count != 1) {
         return cli_fail(cli, "exec", "write bvisor exec PLAN.json [OPTIONS]",
                         "takes exactly one plan");
@@ -384,20 +440,20 @@ int cli_cmd_exec(struct cli *cli, const struct cli_args *args)
     char *text = NULL;
     size_t size = 0;
     int result = read_run_options(cli, args, &options);
-    result = result == CLI_OK ? check_lacking(cli, args) : result;
     result = result == CLI_OK ? check_stdin_use(cli, args, path) : result;
     result = result == CLI_OK ? cli_check_report_path(cli) : result;
     result = result == CLI_OK ? cli_read_file(cli, path, BV_PLAN_MAX_BYTES, &text, &size) : result;
     result = result == CLI_OK ? open_stdin(cli, args, &options) : result;
     result = result == CLI_OK ? open_secrets(cli, args, &secrets) : result;
-    result = result == CLI_OK ? reload(cli, path, text, size, &registry, &backend, &plan) : result;
+    result = result == CLI_OK ? reload(cli, args, path, text, size, &registry, &backend, &store, &plan) : result;
     if (result == CLI_OK && options.stdin_fd >= 0 && !plan_feeds_stdin(text, size)) {
         result = refuse_feed(cli);
     }
-    const struct cli_job job = { .plan = plan };
-    result = result == CLI_OK ? cli_run_job(cli, backend, &job, path, &options, &secrets) : result;
+    struct cli_job job = { .plan = plan };
+    result = result == CLI_OK ? run_recorded(cli, args, backend, &job, path, &options, &secrets) : result;
     cli_secrets_wipe(&secrets);
     bv_plan_free(plan);
     bv_registry_free(registry);
+    bv_store_free(store);
     return result;
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <bvisor/run.h>
+#include <bvisor/sign.h>
 
 #include "cli/options.h"
 #include "cli/secrets.h"
@@ -16,6 +17,7 @@ int cli_cmd_show(struct cli *cli, const struct cli_args *args);
 int cli_cmd_journal(struct cli *cli, const struct cli_args *args);
 int cli_cmd_artifacts(struct cli *cli, const struct cli_args *args);
 int cli_cmd_recover(struct cli *cli, const struct cli_args *args);
+int cli_cmd_key(struct cli *cli, const struct cli_args *args);
 int cli_cmd_spec(struct cli *cli, const struct cli_args *args);
 int cli_cmd_completion(struct cli *cli, const struct cli_args *args);
 int cli_cmd_version(struct cli *cli, const struct cli_args *args);
@@ -40,7 +42,8 @@ int cli_tell_error(struct cli *cli, const char *place, const char *source,
 /* The refusal for an option or verb that this version parses and does not have. */
 int cli_lacks(struct cli *cli, const char *place, const char *why, const char *remedy);
 /* Runs a spec or an admitted plan and wipes the secrets once it has started. source: the document it
- * came from, or NULL. 0..255: the exit status of INTERFACE.md 1. */
+ * came from, or NULL. key: signs the report, or NULL. 0..255: the exit status of INTERFACE.md 1. */
 struct cli_job;
 int cli_run_job(struct cli *cli, struct bv_backend *backend, const struct cli_job *job,
-                const char *source, struct bv_run_options *options, struct cli_secrets *secrets);
+                const char *source, struct bv_run_options *options, const struct bv_key *key,
+                struct cli_secrets *secrets);

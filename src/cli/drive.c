@@ -117,13 +117,41 @@ static int tell_report(struct cli *cli, const char *text, int status, bool notes
     return result;
 }
 
-static int finish(struct cli *cli, struct bv_run *run)
+/* What is not persisted is never taken for it: the report is still given, and a status of 0 becomes 125. */
+static int record(struct bv_run *run, const struct bv_report *report)
+{
+    struct bv_error error = { 0 };
+    if (bv_run_record(run, report, &error) == BV_OK) {
+        return CLI_OK;
+    }
+    cli_note("journal: the report is not persisted: %s", error.text[0] == '\0' ? bv_status_name(error.status) : error.text);
+    return CLI_FAULT;
+}
+
+/* Before the report is written, so that it says what became of what was staged. */
+static int settle(struct bv_run *run, struct bv_report *report, bool keep)
+{
+    struct bv_error error = { 0 };
+    if (bv_run_settle(run, report, keep, &error) == BV_OK) {
+        return CLI_OK;
+    }
+    cli_note("%s", error.text[0] == '\0' ? bv_status_name(error.status) : error.text);
+    return CLI_FAULT;
+}
+
+static int finish(struct cli *cli, struct bv_run *run, const struct cli_job *job, const struct bv_key *key)
 {
     struct bv_error error = { 0 };
     struct bv_report *report = NULL;
     if (bv_run_wait(run, &report, &error) != BV_OK) {
         return cli_tell_error(cli, "run", NULL, &error);
     }
+    if (key != NULL && bv_report_sign(report, key, &error) != BV_OK) {
+        bv_report_free(report);
+        return cli_tell_error(cli, "--sign", NULL, &error);
+    }
+    const int recorded = record(run, report);
+    const int settled = settle(run, report, job->keep);
     const int status = bv_report_exit_status(report);
     const bool completed = bv_report_outcome(report) == BV_OUTCOME_COMPLETED;
     char *text = NULL;
@@ -134,7 +162,10 @@ static int finish(struct cli *cli, struct bv_run *run)
     }
     const int result = tell_report(cli, text, status, !cli->quiet && (cli->verbose || !completed));
     bv_free(text);
-    return result == CLI_OK ? status : result;
+    if (result != CLI_OK || settled != CLI_OK) {
+        return result != CLI_OK ? result : settled;
+    }
+    return status == 0 ? recorded : status;
 }
 
 static int start(struct cli *cli, struct bv_backend *backend, const struct cli_job *job,
@@ -152,7 +183,7 @@ static int start(struct cli *cli, struct bv_backend *backend, const struct cli_j
 }
 
 /* From a started run to its exit status. */
-static int follow(struct cli *cli, struct bv_run *run, const sigset_t *set,
+static int follow(struct cli *cli, struct bv_run *run, const struct cli_job *job, const struct bv_key *key, const sigset_t *set,
                   struct cli_screen screens[2])
 {
     /* Made after the start: a descriptor of ours must not take a number that --keep-fd asks for. */
@@ -164,11 +195,12 @@ static int follow(struct cli *cli, struct bv_run *run, const sigset_t *set,
     (void)close(signals);
     cli_screen_close(&screens[0]);
     cli_screen_close(&screens[1]);
-    return result == CLI_OK ? finish(cli, run) : result;
+    return result == CLI_OK ? finish(cli, run, job, key) : result;
 }
 
 int cli_run_job(struct cli *cli, struct bv_backend *backend, const struct cli_job *job,
-                const char *source, struct bv_run_options *options, struct cli_secrets *secrets)
+                const char *source, struct bv_run_options *options, const struct bv_key *key,
+                struct cli_secrets *secrets)
 {
     struct cli_screen screens[2] = { CLI_SCREEN_NONE, CLI_SCREEN_NONE };
     sigset_t set;
@@ -187,7 +219,7 @@ int cli_run_job(struct cli *cli, struct bv_backend *backend, const struct cli_jo
     }
     cli_secrets_wipe(secrets); /* resolved once, inside the start */
     if (run != NULL) {
-        result = follow(cli, run, &set, screens);
+        result = follow(cli, run, job, key, &set, screens);
     }
     bv_run_free(run);
     cli_screen_close(&screens[0]);

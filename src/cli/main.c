@@ -27,6 +27,7 @@ static const struct {
     { CLI_JOURNAL, true, cli_cmd_journal },
     { CLI_ARTIFACTS, true, cli_cmd_artifacts },
     { CLI_RECOVER, true, cli_cmd_recover },
+    { CLI_KEY_VERB, true, cli_cmd_key },
     { CLI_SPEC, true, cli_cmd_spec },
     { CLI_COMPLETION, true, cli_cmd_completion },
     { CLI_VERSION, true, cli_cmd_version },

@@ -18,6 +18,7 @@ enum cli_verb {
     CLI_COMPLETION = 1 << 10,
     CLI_VERSION = 1 << 11,
     CLI_HELP = 1 << 12,
+    CLI_KEY_VERB = 1 << 13,
 };
 
 enum cli_option_id {
@@ -48,6 +49,8 @@ enum cli_option_id {
     CLI_O_STAGE,
     CLI_O_COMMIT,
     CLI_O_DISCARD,
+    CLI_O_OVERWRITE,
+    CLI_O_DURABILITY,
     CLI_O_SPEC,
     CLI_O_PRINT_SPEC,
     CLI_O_SECRETS,
@@ -62,7 +65,12 @@ enum cli_option_id {
     CLI_O_VERBOSE,
     CLI_O_KEY,
     CLI_O_HTML,
+    CLI_O_DSSE,
     CLI_O_DRY_RUN,
+    CLI_O_LAST,
+    CLI_O_HEAD,
+    CLI_O_OLDER,
+    CLI_O_KEEP,
     CLI_O_HELP,
     CLI_OPTION_COUNT,
 };
@@ -103,7 +111,7 @@ struct cli_verb_row {
     const char *operands; /* for completion: "file", "exe", or words */
 };
 
-#define CLI_VERB_COUNT 13
+#define CLI_VERB_COUNT 14
 extern const struct cli_verb_row cli_verbs[CLI_VERB_COUNT];
 /* The row of a verb's name, NULL if there is none. */
 const struct cli_verb_row *cli_find_verb(const char *name);

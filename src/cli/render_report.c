@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/stream_text.h"
 #include "cli/text.h"
 #include "cli/values.h"
 
@@ -93,36 +94,6 @@ static void put_budget_used(const struct cli_page *page, const json_t *budget)
     }
 }
 
-static int base64_value(char c)
-{
-    static const char alphabet[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    const char *at = c == '\0' ? NULL : strchr(alphabet, c);
-    return at == NULL ? -1 : (int)(at - alphabet);
-}
-
-/* Decodes in place of nothing: out has room for 3 bytes of every 4 characters. Stops at the
- * first stranger. */
-static size_t base64_decode(const char *text, size_t size, char *out)
-{
-    uint32_t bits = 0;
-    unsigned held = 0;
-    size_t made = 0;
-    for (size_t i = 0; i < size; i++) {
-        int value = base64_value(text[i]);
-        if (value < 0) {
-            break;
-        }
-        bits = bits << 6 | (uint32_t)value;
-        held += 6;
-        if (held >= 8) {
-            held -= 8;
-            out[made++] = (char)(bits >> held & 0xff);
-        }
-    }
-    return made;
-}
-
 /* Prints content with "  | " before every line. */
 static void put_lines(const struct cli_page *page, const char *bytes, size_t size)
 {
@@ -138,15 +109,8 @@ static void put_lines(const struct cli_page *page, const char *bytes, size_t siz
 
 static void put_content(const struct cli_page *page, const json_t *stream)
 {
-    const json_t *content = cli_at(stream, "content");
-    size_t size = json_string_length(content);
-    const char *bytes = json_string_value(content);
-    char *decoded = NULL;
-    if (bytes != NULL && strcmp(cli_text_at(stream, "encoding"), "base64") == 0) {
-        decoded = malloc(size + 1);
-        size = decoded == NULL ? 0 : base64_decode(bytes, size, decoded);
-        bytes = decoded;
-    }
+    size_t size = 0;
+    char *bytes = cli_stream_bytes(stream, &size);
     if (bytes != NULL) {
         size_t shown = size < SHOWN_STREAM_BYTES ? size : SHOWN_STREAM_BYTES;
         put_lines(page, bytes, shown);
@@ -154,7 +118,7 @@ static void put_content(const struct cli_page *page, const json_t *stream)
             (void)fprintf(page->out, "  (%zu more bytes are in the report)\n", size - shown);
         }
     }
-    free(decoded);
+    free(bytes);
 }
 
 static void put_streams(const struct cli_page *page, const json_t *captured)

@@ -302,6 +302,8 @@ static int read_setting(struct cli *cli, const struct cli_setting *setting,
     case CLI_O_CAPTURE:
     case CLI_O_REPORT:
     case CLI_O_JSON:
+    case CLI_O_OVERWRITE:
+    case CLI_O_DURABILITY:
     case CLI_O_JOURNAL:
     case CLI_O_NO_JOURNAL:
     case CLI_O_SIGN:
@@ -309,7 +311,12 @@ static int read_setting(struct cli *cli, const struct cli_setting *setting,
     case CLI_O_VERBOSE:
     case CLI_O_KEY:
     case CLI_O_HTML:
+    case CLI_O_DSSE:
     case CLI_O_DRY_RUN:
+    case CLI_O_LAST:
+    case CLI_O_HEAD:
+    case CLI_O_OLDER:
+    case CLI_O_KEEP:
     case CLI_O_HELP:
     case CLI_OPTION_COUNT: break; /* run options: no part of the boundary */
     }

@@ -11,6 +11,7 @@
 struct cli_job { /* what is to run: exactly one of the two is not NULL */
     const struct bv_plan *plan; /* a saved plan, admitted again */
     const struct bv_spec *spec;
+    bool keep; /* what is staged and neither committed nor discarded stays for `artifacts` */
 };
 
 struct cli_screen {

@@ -173,13 +173,16 @@ static void check_facts(struct audit *audit)
         { "path_exposed", intent->expose_count > 0 },
         { "stream_captured", intent->capture.out || intent->capture.err || intent->capture.in },
         { "artifact_staged", intent->staged },
-        { "artifact_committed", intent->staged && intent->commit },
-        { "artifact_discarded", intent->staged && intent->discard },
+        { "artifact_committed", false }, /* what becomes of it is decided after the seal, and by the host */
+        { "artifact_discarded", false },
     };
     for (size_t i = 0; i < BV_COUNT(rules); i++) {
         if (!rules[i].planned && has_fact(audit, rules[i].kind)) {
             breach(audit, "%s was observed, which the plan does not hold", rules[i].kind);
         }
+    }
+    if (intent->staged && has_fact(audit, "workload_launched") && !has_fact(audit, "artifact_staged")) {
+        breach(audit, "nobody saw the writable roots staged");
     }
 }
 

@@ -3,6 +3,7 @@
  * Order of use: bv_snapshot_new -> (backend probes) -> bv_plan_admit -> (backend runs into an observation) -> bv_report_seal. */
 #pragma once
 
+#include <bvisor/artifacts.h>
 #include <bvisor/backend.h>
 
 #include "canon/emit.h"
@@ -68,9 +69,13 @@ struct bv_seal_facts { /* what only the runner knows */
     const char *started_at, *finished_at;   /* RFC 3339, UTC, microseconds */
     const char *kernel;                     /* uname release */
     uint32_t uid;
+    const struct bv_artifact *artifacts;    /* of a staged run; sorted here */
+    size_t artifact_count;
     const char *fault;                      /* NULL, or why the runner makes this a supervisor_fault whatever was observed */
 };
 /* Cross-checks the observation against the plan, builds the body, canonicalises and hashes it. The observation is not freed. A backend that observed
  * no outcome, two outcomes, a figure for what it cannot measure, or claims beyond its plan yields outcome supervisor_fault with a finding that says so. */
 BV_MUST_CHECK enum bv_status bv_report_seal(const struct bv_plan *plan, const struct bv_observation *observation, const struct bv_seal_facts *facts,
                                             struct bv_report **ret_report, struct bv_error *error);
+/* Says in the report's document what became of what was staged (outside the seal). decision: "commit" or "discard"; detail may be "". False: out of memory. */
+bool bv_report_dispose(struct bv_report *report, const char *decided, bool applied, const char *detail);

@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 
+#include <bvisor/artifacts.h>
 #include <bvisor/report.h>
 #include <string.h>
 
@@ -52,6 +53,8 @@ static const char *const requirement_words[] = {
     "kill",
     "list_outputs",
 };
+static const char *const change_words[] = { "added", "modified", "removed" };
+static const char *const artifact_kind_words[] = { "file", "directory", "symlink", "special" };
 static const char *const enforcement_words[] = { "unsupported", "mediated", "enforced" };
 static const char *const refusal_words[] = {
     "unknown_backend",        "invalid_policy", "workload_incompatible", "unsupported",
@@ -68,6 +71,8 @@ _Static_assert(BV_COUNT(capability_words) == BV_CAP_INHERITED_FDS + 1, "one word
 _Static_assert(BV_COUNT(control_words) == BV_CTL_LIST_OUTPUTS + 1, "one word a control");
 _Static_assert(BV_COUNT(requirement_words) == BV_REQUIREMENT_KIND_COUNT,
                "one word a requirement kind");
+_Static_assert(BV_COUNT(change_words) == BV_CHANGE_REMOVED + 1, "one word a change");
+_Static_assert(BV_COUNT(artifact_kind_words) == BV_ARTIFACT_SPECIAL + 1, "one word a kind of artifact");
 _Static_assert(BV_COUNT(enforcement_words) == BV_ENFORCED + 1, "one word an enforcement");
 _Static_assert(BV_COUNT(refusal_words) == BV_REFUSED_PROFILE_DRIFT + 1,
                "one word a refusal reason");
@@ -86,6 +91,8 @@ const struct bv_names bv_names_workload = { workload_words, BV_COUNT(workload_wo
 const struct bv_names bv_names_kill = { kill_words, BV_COUNT(kill_words) };
 const struct bv_names bv_names_fds = { fds_words, BV_COUNT(fds_words) };
 static const struct bv_names requirement_names = { requirement_words, BV_COUNT(requirement_words) };
+const struct bv_names bv_names_change = { change_words, BV_COUNT(change_words) };
+const struct bv_names bv_names_artifact_kind = { artifact_kind_words, BV_COUNT(artifact_kind_words) };
 static const struct bv_names enforcement_names = { enforcement_words, BV_COUNT(enforcement_words) };
 static const struct bv_names refusal_names = { refusal_words, BV_COUNT(refusal_words) };
 static const struct bv_names outcome_names = { outcome_words, BV_COUNT(outcome_words) };
@@ -166,4 +173,14 @@ const char *bv_refusal_reason_name(enum bv_refusal_reason reason)
 const char *bv_outcome_name(enum bv_outcome outcome)
 {
     return bv_name_of(&outcome_names, (size_t)outcome);
+}
+
+const char *bv_change_name(enum bv_change change)
+{
+    return bv_name_of(&bv_names_change, (size_t)change);
+}
+
+const char *bv_artifact_kind_name(enum bv_artifact_kind kind)
+{
+    return bv_name_of(&bv_names_artifact_kind, (size_t)kind);
 }

@@ -20,6 +20,8 @@ extern const struct bv_names bv_names_capability; /* enum bv_capability_kind */
 extern const struct bv_names bv_names_control;    /* enum bv_control_kind */
 extern const struct bv_names bv_names_workload;   /* enum bv_workload_kind */
 extern const struct bv_names bv_names_kill;       /* struct bv_kill: index 1 is atomic */
+extern const struct bv_names bv_names_change;     /* enum bv_change */
+extern const struct bv_names bv_names_artifact_kind; /* enum bv_artifact_kind */
 extern const struct bv_names bv_names_fds;        /* inherited_fds policy: none, only */
 
 /* Dimensions and bit numbers of claims in the order of their words, which is that of documents. */

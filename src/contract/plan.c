@@ -100,7 +100,7 @@ static bool support_step(struct admission *admission)
 static uint32_t available_claims(const struct bv_plan *plan)
 {
     const uint32_t per_requirement =
-        BV_CLAIM_DENIED_ATTEMPTS | BV_CLAIM_NETWORK_ACTIVITY | BV_CLAIM_FILESYSTEM_DELTA;
+        BV_CLAIM_DENIED_ATTEMPTS | BV_CLAIM_NETWORK_ACTIVITY | BV_CLAIM_FILESYSTEM_DELTA | BV_CLAIM_ARTIFACT_LINEAGE;
     uint32_t available = 0;
     for (size_t i = 0; i < plan->admitted_count; i++) {
         bool is_launch = plan->admitted[i].requirement.kind == BV_REQ_LAUNCH_WORKLOAD;

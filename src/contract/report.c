@@ -144,6 +144,45 @@ static void put_captured(struct bv_emit *emit, const struct bv_plan *plan,
     bv_emit_end(emit);
 }
 
+/* ---- artifacts ---- */
+
+/* Paths are bytes. Which of "path" and "path_base64" it is decides where in the order of keys it stands, but nothing lies between. */
+static void put_path(struct bv_emit *emit, const char *path)
+{
+    const size_t size = strlen(path);
+    if (bv_text_is_plain(path, size)) {
+        bv_emit_bytes(emit, "path", path, size);
+        return;
+    }
+    BV_AUTO(bv_cleanup_free) char *encoded = bv_base64(path, size);
+    if (encoded) {
+        bv_emit_text(emit, "path_base64", encoded);
+    } else {
+        emit->buf->failed = true;
+    }
+}
+
+static void put_artifacts(struct bv_emit *emit, const struct bv_seal_facts *facts)
+{
+    bv_emit_array(emit, "artifacts");
+    for (size_t i = 0; i < facts->artifact_count; i++) {
+        const struct bv_artifact *artifact = &facts->artifacts[i];
+        bv_emit_object(emit, NULL);
+        bv_emit_text(emit, "artifact_id", artifact->artifact_id);
+        bv_emit_text(emit, "change", bv_name_of(&bv_names_change, (size_t)artifact->change));
+        if (artifact->content_hash) {
+            bv_emit_text(emit, "content_hash", artifact->content_hash);
+        }
+        bv_emit_text(emit, "kind", bv_name_of(&bv_names_artifact_kind, (size_t)artifact->kind));
+        bv_emit_number(emit, "mode", artifact->mode);
+        put_path(emit, artifact->path);
+        bv_emit_text(emit, "root", artifact->root);
+        bv_emit_number(emit, "size", artifact->size);
+        bv_emit_end(emit);
+    }
+    bv_emit_end(emit);
+}
+
 /* ---- the whole ---- */
 
 static void put_budget(struct bv_emit *emit, const struct bv_plan *plan,
@@ -199,8 +238,7 @@ void bv_report_body(struct bv_buf *buf, const struct bv_plan *plan,
     bv_emit_init(&emit, buf);
     bv_emit_object(&emit, NULL);
     put_planned(&emit, "admitted", plan, &plan->admitted_part);
-    bv_emit_array(&emit, "artifacts");
-    bv_emit_end(&emit);
+    put_artifacts(&emit, facts);
     bv_emit_text(&emit, "attempt", facts->attempt);
     bv_emit_text(&emit, "backend", plan->backend);
     put_budget(&emit, plan, observation);

@@ -11,7 +11,9 @@ struct bv_report {
     struct bv_arena *arena;
     struct bv_buf body; /* canonical text: the very bytes that were hashed */
     char body_hash[BV_DIGEST_TEXT_SIZE];
+    char *disposition; /* canonical text of the member; NULL: there is none. Freed with the report */
     struct ending ending;
+    char signature[320]; /* canonical object; "" while unsigned */
 };
 
 /* INTERFACE.md 3. Appended to buf, which says whether it failed. */

@@ -8,7 +8,9 @@
 #include "base/check.h"
 #include "base/error.h"
 #include "contract/shape.h"
+#include "contract/text.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* The report and its findings: of the plan, of the run and of the audit, each cut at 512 bytes. */
@@ -17,7 +19,10 @@
 /* The canonical document: keys sorted, no space. */
 #define DOCUMENT_HEAD   "{\"body\":"
 #define DOCUMENT_MIDDLE ",\"body_hash\":\""
-#define DOCUMENT_TAIL   "\",\"schema\":\"" BV_REPORT_SCHEMA "\"}"
+#define DOCUMENT_DISPOSITION ",\"disposition\":"
+#define DOCUMENT_SCHEMA ",\"schema\":\"" BV_REPORT_SCHEMA "\""
+#define DOCUMENT_SIGNED ",\"signature\":"
+#define DOCUMENT_TAIL   "}"
 
 static enum bv_status check_facts(const struct bv_seal_facts *facts, struct bv_error *error)
 {
@@ -45,7 +50,7 @@ static struct bv_report *report_new(void)
         return NULL;
     }
     report->arena = arena;
-    bv_buf_init(&report->body, BV_REPORT_MAX_BYTES - 256); /* the rest of the document */
+    bv_buf_init(&report->body, BV_REPORT_MAX_BYTES - 768); /* the rest of the document */
     return report;
 }
 
@@ -98,8 +103,34 @@ void bv_report_free(struct bv_report *report)
 {
     if (report) {
         bv_buf_done(&report->body);
+        free(report->disposition);
         bv_arena_free(report->arena);
     }
+}
+
+bool bv_report_dispose(struct bv_report *report, const char *decided, bool applied, const char *detail)
+{
+    struct bv_buf buf;
+    struct bv_emit emit;
+    char clean[256];
+    bv_buf_init(&buf, 4096);
+    bv_emit_init(&emit, &buf);
+    bv_emit_array(&emit, NULL);
+    bv_emit_object(&emit, NULL);
+    bv_emit_text(&emit, "decided", decided);
+    if (detail[0]) {
+        bv_text_clean(clean, sizeof(clean), detail);
+        bv_emit_text(&emit, "detail", clean);
+    }
+    bv_emit_text(&emit, "state", applied ? "applied" : "failed");
+    bv_emit_end(&emit);
+    bv_emit_end(&emit);
+    char *text = bv_buf_take(&buf);
+    if (text) {
+        free(report->disposition);
+        report->disposition = text;
+    }
+    return text != NULL;
 }
 
 enum bv_outcome bv_report_outcome(const struct bv_report *report)
@@ -155,6 +186,16 @@ enum bv_status bv_report_json(const struct bv_report *report, char **ret_text,
     (void)bv_buf_add(&text, report->body.data, report->body.size);
     (void)bv_buf_text(&text, DOCUMENT_MIDDLE);
     (void)bv_buf_text(&text, report->body_hash);
+    (void)bv_buf_text(&text, "\"");
+    if (report->disposition) {
+        (void)bv_buf_text(&text, DOCUMENT_DISPOSITION);
+        (void)bv_buf_text(&text, report->disposition);
+    }
+    (void)bv_buf_text(&text, DOCUMENT_SCHEMA);
+    if (report->signature[0]) {
+        (void)bv_buf_text(&text, DOCUMENT_SIGNED);
+        (void)bv_buf_text(&text, report->signature);
+    }
     (void)bv_buf_text(&text, DOCUMENT_TAIL);
     char *document = bv_buf_take(&text); /* NULL if any of these failed */
     if (!document) {

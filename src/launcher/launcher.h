@@ -98,6 +98,9 @@ void bv_tell_failed(const struct launch *launch, uint32_t stage, uint64_t index,
 
 /* trial.c: tries what only some kernels and containers have. */
 void bv_try_in_init(struct launch *launch, struct bv_status_message *ret_message);
+/* Mounts overlayfs as a staged run would and writes through it. paths: a file that holds, each ended by a NUL, the absolute path of a directory with
+ * lower/{changed,removed}, upper, work, upper1 and work1 in it, then the roots that are to be staged. Nothing stays mounted. */
+void bv_try_stage(struct launch *launch, int paths, struct bv_status_message *ret_message);
 int bv_try_listener(void);
 
 /* step_ns.c */
@@ -121,6 +124,8 @@ int bv_step_make_root(struct launch *launch);
 int bv_step_attach_mounts(struct launch *launch);
 int bv_step_pivot(struct launch *launch);
 int bv_step_cwd(struct launch *launch);
+/* overlay.c: overlayfs over the directory lower, writing to the directories upper and work in `stage`, mounted and not attached. */
+int bv_make_overlay(struct launch *launch, int lower, int stage, const char *upper, const char *work, bool lasting, uint64_t attributes);
 /* The place `path` in the fresh root as an O_PATH descriptor; made if it is missing, but never
  * outside a file system of our own. */
 int bv_make_place(struct launch *launch, const char *path, uint32_t mode, bool is_file);
@@ -132,7 +137,7 @@ void bv_forget_parent(struct launch *launch);
 /* Makes each directory of a host tree on the way to path a mount point, which nobody can rename or
  * remove in here. */
 int bv_pin_parents(struct launch *launch, const char *path);
-/* A mounted but unattached file system; options are pairs of key and value, ended by NULL. */
+/* A mounted but unattached file system; options are pairs of key and value, ended by NULL; a value of NULL: the key is a flag. */
 int bv_make_fs(const char *type, const char *const *options, uint64_t attributes);
 int bv_own_device(struct launch *launch,
                   int fd); /* things may be created in the file system of fd */

@@ -42,7 +42,22 @@ static int take_descriptors(struct launch *launch, struct msghdr *header)
     return 0;
 }
 
-int bv_receive(struct launch *launch, enum bv_status_type type)
+/* Answers what the supervisor wants to know before it plans; then there is another order to wait for. */
+static int answer(struct launch *launch)
+{
+    struct bv_status_message message;
+
+    if (launch->received_count != 1) {
+        return -EBADMSG;
+    }
+    bv_try_stage(launch, launch->received[0], &message);
+    raw_close(launch->received[0]);
+    launch->received_count = 0;
+    return bv_tell(launch, &message, -1);
+}
+
+/* 1: an order was carried out, and another one will come. */
+static int receive_order(struct launch *launch, enum bv_status_type type)
 {
     uint8_t bytes[BV_STATUS_BYTES];
     union {
@@ -76,5 +91,23 @@ int bv_receive(struct launch *launch, enum bv_status_type type)
         return -ECANCELED;
     }
     launch->received_count = 0;
-    return message.type == type ? take_descriptors(launch, &header) : -EBADMSG;
+    if (message.type != type && (type != BV_MSG_STUB || message.type != BV_MSG_TRY_STAGE)) {
+        return -EBADMSG;
+    }
+    result = take_descriptors(launch, &header);
+    if (result == 0 && message.type == BV_MSG_TRY_STAGE) {
+        result = answer(launch);
+        return result < 0 ? result : 1;
+    }
+    return result;
+}
+
+int bv_receive(struct launch *launch, enum bv_status_type type)
+{
+    int result;
+
+    do {
+        result = receive_order(launch, type);
+    } while (result > 0);
+    return result;
 }

@@ -174,8 +174,9 @@ int bv_make_fs(const char *type, const char *const *options, uint64_t attributes
     long result = context;
 
     for (size_t i = 0; result >= 0 && options[i]; i += 2) {
-        result = raw_call(SYS_fsconfig, context, (unsigned)FSCONFIG_SET_STRING, options[i],
-                          options[i + 1], 0);
+        result = raw_call(SYS_fsconfig, context,
+                          (unsigned)(options[i + 1] ? FSCONFIG_SET_STRING : FSCONFIG_SET_FLAG),
+                          options[i], options[i + 1], 0);
     }
     if (result >= 0) {
         result = raw_call(SYS_fsconfig, context, (unsigned)FSCONFIG_CMD_CREATE, NULL, NULL, 0);

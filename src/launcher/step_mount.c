@@ -81,6 +81,9 @@ static int open_source(struct launch *launch, const struct bv_frame_mount *mount
                 ? 0
                 : -ESTALE;
     }
+    if (result == 0 && mount->kind == BV_MOUNT_OVERLAY) {
+        return fd; /* a layer, not a mount of its own */
+    }
     if (result == 0) {
         launch->at->stage = BV_STAGE_MOUNT_SOURCE;
         result = clone_source(launch, fd, attributes_of(mount));
@@ -121,7 +124,7 @@ int bv_step_open_sources(struct launch *launch)
 
         launch->at->index = i;
         launch->tree_fds[i] = -1;
-        if (mount->kind == BV_MOUNT_BIND) {
+        if (mount->kind == BV_MOUNT_BIND || mount->kind == BV_MOUNT_OVERLAY) {
             result = launch->tree_fds[i] = open_source(launch, mount);
         }
         for (size_t d = 0; result >= 0 && mount->kind == BV_MOUNT_DEV && d < BV_LAUNCH_DEVICES;
@@ -312,6 +315,28 @@ static int make_directory(struct launch *launch, const struct bv_frame_mount *mo
     return fd < 0 ? fd : 0;
 }
 
+/* The layers are opened in the host's root, which paths of this process still begin in. */
+static int attach_overlay(struct launch *launch, const struct bv_frame_mount *mount, int lower)
+{
+    int stage, tree, place;
+
+    launch->at->stage = BV_STAGE_MOUNT_OVERLAY;
+    stage = raw_open_path(AT_FDCWD, mount->stage, O_DIRECTORY);
+    tree = stage < 0 ? stage
+                     : bv_make_overlay(launch, lower, stage, "upper", "work", false, attributes_of(mount));
+    if (stage >= 0) {
+        raw_close(stage);
+    }
+    raw_close(lower);
+    if (tree < 0) {
+        return tree;
+    }
+    launch->at->stage = BV_STAGE_MOUNT_DEST;
+    place = mount->flags & BV_MOUNT_PIN ? bv_pin_parents(launch, mount->dest) : 0;
+    place = place < 0 ? place : place_of(launch, mount);
+    return attach(launch, tree, place, NULL, 0);
+}
+
 static int attach_mount(struct launch *launch, uint32_t index)
 {
     const struct bv_frame_mount *mount = &launch->frame.mounts[index];
@@ -325,6 +350,9 @@ static int attach_mount(struct launch *launch, uint32_t index)
         place = mount->flags & BV_MOUNT_PIN ? bv_pin_parents(launch, mount->dest) : 0;
         place = place < 0 ? place : place_of(launch, mount);
         return attach(launch, tree, place, mount->dest, attributes_of(mount));
+    case BV_MOUNT_OVERLAY:
+        launch->tree_fds[index] = -1;
+        return attach_overlay(launch, mount, tree);
     case BV_MOUNT_TMPFS: return attach_tmpfs(launch, mount);
     case BV_MOUNT_PROC:
         place = place_of(launch, mount);

@@ -109,12 +109,16 @@ static bool mount_is_valid(const struct bv_frame_mount *mount, bool has_temp)
 {
     if (!path_is_normal(mount->dest) || mount->dest[1] == '\0' ||
         (mount->flags & ~ALL_MOUNT_FLAGS) != 0 ||
-        ((mount->flags & BV_MOUNT_PIN) && mount->kind != BV_MOUNT_BIND) ||
+        ((mount->flags & BV_MOUNT_PIN) && mount->kind != BV_MOUNT_BIND &&
+         mount->kind != BV_MOUNT_OVERLAY) ||
         ((mount->flags & BV_MOUNT_SHM) && (mount->kind != BV_MOUNT_DEV || !has_temp))) {
         return false;
     }
     switch (mount->kind) {
     case BV_MOUNT_BIND: return path_is_normal(mount->source);
+    case BV_MOUNT_OVERLAY:
+        return path_is_normal(mount->source) && path_is_normal(mount->stage) &&
+               (mount->flags & (BV_MOUNT_IS_FILE | BV_MOUNT_RDONLY)) == 0;
     case BV_MOUNT_TMPFS: /* 0 would mean "no limit" to tmpfs */
         return mount->size_bytes > 0 && mount->inodes > 0 && mount->mode <= 07777;
     case BV_MOUNT_SYMLINK: return mount->source[0] != '\0';

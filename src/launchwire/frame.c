@@ -47,6 +47,7 @@ static const struct field ITEM_MOUNT[] = {
     { offsetof(struct bv_frame_mount, inodes), 8 },
     { offsetof(struct bv_frame_mount, source), 0 },
     { offsetof(struct bv_frame_mount, dest), 0 },
+    { offsetof(struct bv_frame_mount, stage), 0 },
 };
 static const struct field ITEM_RULE[] = {
     { offsetof(struct bv_frame_rule, access), 8 },

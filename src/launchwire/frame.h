@@ -28,17 +28,18 @@ enum bv_frame_mount_kind {
     BV_MOUNT_DEV = 4,     /* tmpfs with null zero full random urandom bound read-only and fd stdin stdout stderr links; shm if flag */
     BV_MOUNT_SYMLINK = 5, /* dest -> source (text) */
     BV_MOUNT_DIR = 6,     /* an empty directory of the fresh root, so that cwd or a parent exists */
+    BV_MOUNT_OVERLAY = 7, /* source as for a bind, below; stage/upper takes what is written, stage/work is overlayfs's own */
 };
 #define BV_MOUNT_RDONLY (1u << 0)
 #define BV_MOUNT_NOEXEC (1u << 1)
 #define BV_MOUNT_IS_FILE (1u << 2)
 #define BV_MOUNT_SHM (1u << 3) /* BV_MOUNT_DEV only */
-#define BV_MOUNT_PIN (1u << 4) /* BV_MOUNT_BIND only: no directory on the way to it may be renamed */
+#define BV_MOUNT_PIN (1u << 4) /* BV_MOUNT_BIND and _OVERLAY only: no directory on the way to it may be renamed */
 
 struct bv_frame_mount {
     uint32_t kind, flags, mode;
     uint64_t dev, ino, size_bytes, inodes;
-    const char *source, *dest;
+    const char *source, *dest, *stage;
 };
 struct bv_frame_rule { uint64_t access; const char *path; };             /* Landlock path_beneath, path inside the new root */
 struct bv_frame_keep { int32_t number, fd; };                            /* number that the workload finds; fd as those of the frame */

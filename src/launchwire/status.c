@@ -52,7 +52,7 @@ bool bv_status_decode(const uint8_t *bytes, size_t size, struct bv_status_messag
         message.values[i] = bv_read_u64(&r);
     }
     BV_ASSERT(!r.bad);
-    if (message.type < BV_MSG_FAILED || message.type > BV_MSG_STUB) {
+    if (message.type < BV_MSG_FAILED || message.type > BV_MSG_STAGE_TRIED) {
         return false;
     }
     *ret_message = message;

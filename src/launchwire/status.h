@@ -29,6 +29,8 @@ enum bv_status_type { /* numbers are never reused */
     BV_MSG_GO = 13,      /* supervisor -> init, under BV_FRAME_HOLD: the workload may be executed */
     BV_MSG_NET = 14,     /* init's network namespace is there; after READY, where one was ordered */
     BV_MSG_STUB = 15,    /* supervisor -> init, before FRAME: make the workload's stub; in the v2 leaf whose directory comes along, if one does */
+    BV_MSG_TRY_STAGE = 16,   /* supervisor -> init before STUB: try overlayfs; one descriptor: a file of NUL-terminated paths, bv_try_stage() */
+    BV_MSG_STAGE_TRIED = 17, /* its answer: values[0] = 0 or -errno, [1] = enum bv_stage_trial, and from ROOT on the place of a root behind it */
 };
 
 enum bv_figure { /* bit n of values[0] says that values[n + 1] was measured */
@@ -37,6 +39,9 @@ enum bv_figure { /* bit n of values[0] says that values[n + 1] was measured */
 };
 
 enum bv_trial { BV_TRIAL_OPEN_TREE = 0, BV_TRIAL_MOUNT_SETATTR = 1, BV_TRIAL_NPROC_USERNS = 2, BV_TRIAL_NPROC_BINDS = 3, BV_TRIAL_REMOUNT = 4 };
+enum bv_stage_trial { /* where trying overlayfs failed */
+    BV_STAGE_TRIAL_MOUNT = 0, BV_STAGE_TRIAL_COPY_UP = 1, BV_STAGE_TRIAL_WHITEOUT = 2, BV_STAGE_TRIAL_MKDIR = 3, BV_STAGE_TRIAL_ROOT = 4,
+};
 #define BV_NOT_TRIED (-1000) /* as a result; no errno is as large */
 
 /* Descriptors that come with a frame: the frame itself, streams, accounts, tasks files, kept ones. */
@@ -53,7 +58,7 @@ enum bv_trial { BV_TRIAL_OPEN_TREE = 0, BV_TRIAL_MOUNT_SETATTR = 1, BV_TRIAL_NPR
     X(21, LANDLOCK, "applying Landlock") X(22, SECCOMP, "installing the seccomp filter") X(23, CANARY, "running the canaries") \
     X(24, CWD, "entering the working directory") X(25, EXEC, "executing the workload") X(26, INIT_LOOP, "supervising in init") \
     X(27, TIMER, "arming a timer") X(28, LAUNCHER, "executing the launcher") \
-    X(29, NET_NS, "creating the network namespace")
+    X(29, NET_NS, "creating the network namespace") X(30, MOUNT_OVERLAY, "mounting overlayfs over a staged root")
 
 enum bv_stage {
 #define BV_STAGE_ENUM(number, name, text) BV_STAGE_##name = number,

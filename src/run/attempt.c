@@ -10,7 +10,7 @@
 
 #define ATTEMPT_BYTES 16
 
-static int draw(const struct bv_sys *sys, char text[BV_ATTEMPT_TEXT_SIZE])
+int bv_attempt_new(const struct bv_sys *sys, char text[BV_ATTEMPT_TEXT_SIZE])
 {
     uint8_t bytes[ATTEMPT_BYTES];
     int r = sys->random(bytes, sizeof(bytes));
@@ -44,7 +44,7 @@ void bv_backend_prepare(struct bv_backend *backend, enum bv_network_policy netwo
     struct bv_attempts *attempts = &backend->attempts;
     (void)pthread_mutex_lock(&attempts->lock);
     char *id = waiting_for(attempts, network);
-    if (id[0] == '\0' && draw(backend->sys, id) < 0) {
+    if (id[0] == '\0' && bv_attempt_new(backend->sys, id) < 0) {
         id[0] = '\0'; /* the run will say so */
     }
     if (id[0] != '\0') {
@@ -58,7 +58,7 @@ int bv_attempts_take(struct bv_backend *backend, enum bv_network_policy network,
     struct bv_attempts *attempts = &backend->attempts;
     (void)pthread_mutex_lock(&attempts->lock);
     char *id = waiting_for(attempts, network);
-    int r = id[0] == '\0' ? draw(backend->sys, id) : 0;
+    int r = id[0] == '\0' ? bv_attempt_new(backend->sys, id) : 0;
     if (r == 0) {
         bv_copy_text(text, BV_ATTEMPT_TEXT_SIZE, id);
     }

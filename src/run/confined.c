@@ -1,4 +1,4 @@
-/* run/confined.c - the whole loop in one call: plan, run, report. BV_OK sets only the report,
+/* run/confined.c - the whole loop in one call: plan, run, report, disposition. BV_OK sets only the report,
  * BV_E_REFUSED only the refusal. */
 #include <bvisor/run.h>
 
@@ -16,6 +16,12 @@ enum bv_status bv_run_confined(const struct bv_spec *spec, struct bv_backend *ba
     enum bv_status status = bv_run_begin(backend, spec, options, &run, ret_refusal, error);
     if (status == BV_OK) {
         status = bv_run_wait(run, ret_report, error);
+        if (status == BV_OK) {
+            status = bv_run_record(run, *ret_report, error);
+        }
+        if (status == BV_OK) {
+            status = bv_run_settle(run, *ret_report, true, error);
+        }
     }
     bv_run_free(run);
     return status;

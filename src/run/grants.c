@@ -15,6 +15,7 @@
 #include "base/buf.h"
 #include "base/check.h"
 #include "contract/contract.h"
+#include "contract/intent.h"
 #include "run/instance.h"
 #include "run/refuse.h"
 
@@ -213,5 +214,23 @@ enum bv_status bv_grants_check(struct bv_backend *backend, const struct bv_spec 
         }
     }
     (void)pthread_mutex_unlock(&backend->grants.lock);
+    return status;
+}
+
+enum bv_status bv_grants_mount_below(struct bv_backend *backend, const char *path, char *place, size_t size,
+                                     bool *ret_found, struct bv_error *error)
+{
+    struct bv_grants *grants = &backend->grants;
+    *ret_found = false;
+    (void)pthread_mutex_lock(&grants->lock);
+    const enum bv_status status = grants->text ? BV_OK : refresh(backend, 0, error);
+    for (size_t i = 0; status == BV_OK && !*ret_found && i < grants->mounts.count; i++) {
+        const char *at = grants->mounts.items[i].place;
+        *ret_found = strcmp(at, path) != 0 && bv_path_is_inside(at, path);
+        if (*ret_found) {
+            bv_copy_text(place, size, at);
+        }
+    }
+    (void)pthread_mutex_unlock(&grants->lock);
     return status;
 }

@@ -29,3 +29,6 @@ BV_MUST_CHECK enum bv_status bv_grants_read(struct bv_backend *backend, const st
 BV_MUST_CHECK enum bv_status bv_grants_check(struct bv_backend *backend, const struct bv_spec *spec,
                                              uint64_t max_age_micros, struct bv_refusal **refusal,
                                              struct bv_error *error);
+/* Whether something is mounted below a directory, and where: place is filled then. Mounts that the last bv_grants_check() read serve. */
+BV_MUST_CHECK enum bv_status bv_grants_mount_below(struct bv_backend *backend, const char *path, char *place, size_t size,
+                                                   bool *ret_found, struct bv_error *error);

@@ -18,6 +18,8 @@ bool bv_attempts_init(struct bv_attempts *attempts);
 void bv_attempts_done(struct bv_attempts *attempts);
 /* The id of a run that starts now: the one that was prepared for, or a fresh one. 0 or -errno. */
 struct bv_backend;
+/* A fresh id. 0 or -errno. */
+int bv_attempt_new(const struct bv_sys *sys, char text[BV_ATTEMPT_TEXT_SIZE]);
 int bv_attempts_take(struct bv_backend *backend, enum bv_network_policy network, char text[BV_ATTEMPT_TEXT_SIZE]);
 
 struct bv_backend {
@@ -29,4 +31,5 @@ struct bv_backend {
     struct bv_attempts attempts;
     struct bv_probe_memo last_probe; /* of a plan that was admitted */
     struct bv_grants grants;         /* the host's mounts as last read */
+    struct bv_store *store;          /* where runs are staged; NULL: nowhere. The caller's */
 };

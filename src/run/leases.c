@@ -14,6 +14,7 @@
 
 #include "base/check.h"
 #include "base/error.h"
+#include "host/host.h"
 #include "run/refuse.h"
 
 /* The capability that a refused item belongs to, as a document says it; NULL if the spec has
@@ -66,12 +67,13 @@ static const char *fault_of(const struct bv_sys *sys, const struct bv_intent *in
 }
 
 enum bv_status bv_leases_check_fds(const struct bv_backend *backend, const struct bv_plan *plan, int own_fd,
-                                   struct bv_refusal **refusal, struct bv_error *error)
+                                   const struct bv_journal *journal, struct bv_refusal **refusal, struct bv_error *error)
 {
     const struct bv_intent *intent = bv_plan_intent(plan);
     enum bv_status status = BV_OK;
     for (size_t i = 0; i < intent->fd_count && status == BV_OK; i++) {
         const bool ours = intent->fds[i] == own_fd ||
+                          bv_journal_owns_fd(journal, intent->fds[i]) ||
                           (backend->ops->owns_fd && backend->ops->owns_fd(backend->context, intent->fds[i]));
         const char *remedy = "open it before the run";
         const char *fault = ours ? "is not open" : fault_of(backend->sys, intent, intent->fds[i], &remedy);

@@ -14,10 +14,11 @@ struct bv_leases {
 };
 
 /* Every kept descriptor must be open and no directory, path, AF_UNIX datagram socket or ring, nor,
- * unless the network is granted, a network socket. Names all that are: *refusal is made or added
+ * unless the network is granted, a network socket, nor a file of the journal's. Names all that are: *refusal is made or added
  * to. BV_OK, BV_E_NOMEM. */
 BV_MUST_CHECK enum bv_status bv_leases_check_fds(const struct bv_backend *backend,
                                                  const struct bv_plan *plan, int own_fd,
+                                                 const struct bv_journal *journal,
                                                  struct bv_refusal **refusal,
                                                  struct bv_error *error);
 /* Resolves every secret of the plan into locked memory. Names all that are unknown. BV_OK (with

@@ -16,6 +16,7 @@
 #include "contract/intent.h"
 #include "run/drift.h"
 #include "run/refuse.h"
+#include "run/staging.h"
 
 struct bv_survey *bv_survey_new(void)
 {
@@ -106,8 +107,8 @@ enum bv_status bv_survey_workload(struct bv_survey *survey, struct bv_backend *b
                : status;
 }
 
-static enum bv_status probe(struct bv_survey *survey, struct bv_backend *backend, bool ahead,
-                            struct bv_error *error)
+static enum bv_status probe(struct bv_survey *survey, struct bv_backend *backend, const struct bv_spec *spec,
+                            bool ahead, struct bv_error *error)
 {
     const struct bv_backend_ops *ops = backend->ops;
     BV_ASSERT(!survey->facts);
@@ -118,6 +119,9 @@ static enum bv_status probe(struct bv_survey *survey, struct bv_backend *backend
     enum bv_status status = ahead && ops->probe_ahead
                                 ? ops->probe_ahead(backend->context, survey->facts, error)
                                 : ops->probe(backend->context, survey->facts, error);
+    if (status == BV_OK) {
+        status = bv_staging_probe(backend, spec, survey->facts, error);
+    }
     /* A backend can fail to look, but it is the planner that refuses. */
     return status == BV_E_REFUSED ? bv_fail(error, BV_E_FAULT, "probe",
                                             "the backend refused instead of reporting facts")
@@ -125,9 +129,9 @@ static enum bv_status probe(struct bv_survey *survey, struct bv_backend *backend
 }
 
 enum bv_status bv_survey_machine(struct bv_survey *survey, struct bv_backend *backend,
-                                 struct bv_error *error)
+                                 const struct bv_spec *spec, struct bv_error *error)
 {
-    return probe(survey, backend, false, error);
+    return probe(survey, backend, spec, false, error);
 }
 
 /* What takes the backend longest needs nothing of the plan but this, and is begun before the workload is hashed. */
@@ -160,6 +164,9 @@ static enum bv_status decide(struct bv_backend *backend, const struct bv_spec *s
         /* Mounts that this very planning has read are not read again. */
         const uint64_t age = backend->sys->boot_micros() - began_micros;
         enum bv_status checked = bv_grants_check(backend, spec, age + 1, &grants, error);
+        if (checked == BV_OK) {
+            checked = bv_staging_check(backend, spec, &grants, error);
+        }
         if (checked != BV_OK) {
             status = checked;
             bv_refusal_free(joins ? NULL : grants);
@@ -210,7 +217,7 @@ static enum bv_status refuse_in_order(struct bv_backend *backend, const struct b
 {
     struct bv_plan *plan = NULL;
     struct bv_refusal *refusal = NULL;
-    enum bv_status status = bv_survey_machine(survey, backend, error);
+    enum bv_status status = bv_survey_machine(survey, backend, spec, error);
     if (status != BV_OK) {
         return status;
     }
@@ -261,7 +268,7 @@ enum bv_status bv_survey_plan(struct bv_survey *survey, struct bv_backend *backe
         status = bv_grants_read(backend, spec, error);
     }
     if (status == BV_OK) {
-        status = probe(survey, backend, urgency == BV_PLAN_AHEAD, error);
+        status = probe(survey, backend, spec, urgency == BV_PLAN_AHEAD, error);
     }
     return status == BV_OK
                ? decide(backend, spec, survey, began_micros, ret_plan, ret_refusal, error)
@@ -371,7 +378,7 @@ static enum bv_status reload(struct bv_backend *backend, const struct bv_saved_p
                                   ret_refusal, error);
     }
     if (status == BV_OK) {
-        status = bv_survey_machine(survey, backend, error);
+        status = bv_survey_machine(survey, backend, saved->spec, error);
     }
     struct bv_refusal *drift = NULL;
     if (status == BV_OK) {
@@ -456,7 +463,7 @@ enum bv_status bv_probe_json(struct bv_backend *backend, char **ret_text, struct
     if (!survey) {
         return bv_fail_nomem(error);
     }
-    enum bv_status status = bv_survey_machine(survey, backend, error);
+    enum bv_status status = bv_survey_machine(survey, backend, NULL, error);
     if (status != BV_OK) {
         return status;
     }

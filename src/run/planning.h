@@ -20,9 +20,9 @@ BV_MUST_CHECK enum bv_status bv_survey_workload(struct bv_survey *survey,
                                                 struct bv_backend *backend,
                                                 const struct bv_spec *spec, bool hash_later,
                                                 struct bv_error *error);
-/* Probes the machine. */
+/* Probes the machine, staging included where the spec asks for it; spec NULL: where the backend was told a place for it. */
 BV_MUST_CHECK enum bv_status bv_survey_machine(struct bv_survey *survey, struct bv_backend *backend,
-                                               struct bv_error *error);
+                                               const struct bv_spec *spec, struct bv_error *error);
 enum bv_urgency { /* what a plan is for */
     BV_PLAN_TO_KEEP,  /* everything is looked at */
     BV_PLAN_TO_BEGIN, /* a run that begins at once: the workload may be hashed meanwhile */

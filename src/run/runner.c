@@ -18,10 +18,13 @@
 
 #include "base/check.h"
 #include "base/error.h"
+#include "base/step.h"
 #include "run/drift.h"
 #include "run/leases.h"
 #include "run/planning.h"
+#include "run/record.h"
 #include "run/refuse.h"
+#include "run/staging.h"
 #include "run/stamp.h"
 
 #define STAMP_BYTES   BV_STAMP_BYTES
@@ -33,13 +36,18 @@ struct bv_run {
     struct bv_survey *survey; /* of the start; holds the workload's descriptor and identity */
     struct bv_leases leases;
     struct bv_observation *observation;
+    struct bv_staging *staging; /* NULL: nothing is staged */
     struct bv_execution execution;
+    const struct bv_artifact *artifacts; /* the staging's */
+    size_t artifact_count;
     void *state; /* the backend's run; NULL once closed */
     int cancel_fd;
-    bool done, taken;
+    bool done, taken, listed;
     char attempt[BV_ATTEMPT_TEXT_SIZE];
     char started_at[STAMP_BYTES], finished_at[STAMP_BYTES];
     char fault[300]; /* "" while all is well */
+    struct bv_journal *journal; /* the caller's; NULL: no record is kept */
+    bool recorded;
 };
 
 static const struct bv_run_options default_options = BV_RUN_OPTIONS_INIT;
@@ -100,7 +108,7 @@ static enum bv_status check_drift(struct bv_run *run, uint64_t max_age_micros,
         return status;
     }
     char hash[BV_DIGEST_TEXT_SIZE];
-    status = bv_survey_machine(run->survey, backend, error);
+    status = bv_survey_machine(run->survey, backend, bv_plan_spec(run->plan), error);
     if (status == BV_OK && !bv_profile_digest(id, run->survey->facts, hash)) {
         status = bv_fail_nomem(error);
     }
@@ -130,9 +138,15 @@ static enum bv_status check_start(struct bv_run *run, const struct bv_run_option
                                   struct bv_refusal **refusal, struct bv_error *error)
 {
     const struct bv_spec *spec = bv_plan_spec(run->plan);
-    enum bv_status status = bv_leases_check_fds(run->backend, run->plan, -EBADF, refusal, error);
+    enum bv_status status = bv_leases_check_fds(run->backend, run->plan, -EBADF, run->journal, refusal, error);
+    if (status == BV_OK) {
+        status = bv_record_check(run->journal, run->backend->ops->id, bv_plan_intent(run->plan), refusal, error);
+    }
     if (status == BV_OK && !*refusal) {
         status = bv_grants_check(run->backend, spec, options->probe_max_age_micros, refusal, error);
+    }
+    if (status == BV_OK && !*refusal) {
+        status = bv_staging_check(run->backend, spec, refusal, error);
     }
     if (status != BV_OK || *refusal) {
         return status;
@@ -171,6 +185,10 @@ static enum bv_status prepare(struct bv_run *run, const struct bv_run_options *o
     if (r < 0) {
         return bv_fail_sys(error, "start", r, "making the attempt's id and time");
     }
+    enum bv_status status = bv_staging_begin(run->backend, bv_plan_spec(run->plan), run->attempt, &run->staging, error);
+    if (status != BV_OK) {
+        return status;
+    }
     run->execution = (struct bv_execution){
         .attempt = run->attempt,
         .intent = bv_plan_intent(run->plan),
@@ -188,6 +206,7 @@ static enum bv_status prepare(struct bv_run *run, const struct bv_run_options *o
         .paths = run->survey->paths.at,
         .path_count = run->survey->paths.count,
     };
+    run->execution.staged = bv_staging_items(run->staging, &run->execution.staged_count);
     return BV_OK;
 }
 
@@ -209,13 +228,14 @@ static enum bv_status start_backend(struct bv_run *run, struct bv_error *error)
     return status;
 }
 
-static struct bv_run *run_new(struct bv_backend *backend)
+static struct bv_run *run_new(struct bv_backend *backend, const struct bv_run_options *options)
 {
     struct bv_run *run = calloc(1, sizeof(*run));
     if (!run) {
         return NULL;
     }
     run->backend = backend;
+    run->journal = options->journal;
     run->cancel_fd = -EBADF;
     run->survey = bv_survey_new();
     if (!run->survey) {
@@ -242,17 +262,38 @@ static enum bv_status settle(struct bv_run *run, enum bv_status status, struct b
     return BV_E_REFUSED;
 }
 
-static enum bv_status launch(struct bv_run *run, const struct bv_run_options *options, bool hold,
-                             struct bv_error *error)
+static enum bv_status launch(struct bv_run *run, bool hold, struct bv_error *error)
 {
+    run->execution.hold = hold;
+    enum bv_status status = start_backend(run, error);
+    /* Delivered, or never to be: nothing of the supervisor's holds a value while the run lasts. */
+    run->execution.secret_values = NULL;
+    run->execution.path_count = 0; /* their text is the caller's spec's */
+    bv_leases_done(&run->leases);
+    return status;
+}
+
+/* A plan that is bound and a boundary that can hold its workload back: the record is made while the boundary is; the workload exists only
+ * after it is durable. Without such a boundary it is made first. */
+static enum bv_status start_planned(struct bv_run *run, const struct bv_run_options *options, struct bv_error *error)
+{
+    const struct bv_backend_ops *ops = run->backend->ops;
+    const bool hold = ops->release != NULL && run->journal != NULL;
     enum bv_status status = prepare(run, options, error);
+    if (status == BV_OK && !hold) {
+        status = bv_record_start(run->journal, run->plan, run->attempt, error);
+        BV_STEP("started");
+    }
     if (status == BV_OK) {
-        run->execution.hold = hold;
-        status = start_backend(run, error);
-        /* Delivered, or never to be: nothing of the supervisor's holds a value while the run lasts. */
-        run->execution.secret_values = NULL;
-        run->execution.path_count = 0; /* their text is the caller's spec's */
-        bv_leases_done(&run->leases);
+        status = launch(run, hold, error);
+        BV_STEP("launched");
+    }
+    if (status == BV_OK && hold) {
+        status = bv_record_start(run->journal, run->plan, run->attempt, error);
+        if (status == BV_OK) {
+            BV_STEP("started");
+            status = ops->release(run->state, error);
+        }
     }
     return status;
 }
@@ -274,7 +315,7 @@ enum bv_status bv_run_start(struct bv_backend *backend, const struct bv_plan *pl
     if (status != BV_OK) {
         return status;
     }
-    struct bv_run *run = run_new(backend);
+    struct bv_run *run = run_new(backend, options);
     if (!run) {
         return bv_fail_nomem(error);
     }
@@ -282,7 +323,7 @@ enum bv_status bv_run_start(struct bv_backend *backend, const struct bv_plan *pl
     struct bv_refusal *refusal = NULL;
     status = check_start(run, options, &refusal, error);
     if (status == BV_OK && !refusal) {
-        status = launch(run, options, false, error);
+        status = start_planned(run, options, error);
     }
     return settle(run, status, refusal, ret_run, ret_refusal);
 }
@@ -312,22 +353,35 @@ static enum bv_status begin_planned(struct bv_run *run, const struct bv_run_opti
     const struct bv_backend_ops *ops = run->backend->ops;
     const bool hold = ops->release != NULL;
     enum bv_status status =
-        bv_leases_check_fds(run->backend, run->plan, run->survey->workload_fd, refusal, error);
+        bv_leases_check_fds(run->backend, run->plan, run->survey->workload_fd, run->journal, refusal, error);
+    if (status == BV_OK) {
+        status = bv_record_check(run->journal, run->backend->ops->id, bv_plan_intent(run->plan), refusal, error);
+    }
     if (status == BV_OK && !*refusal) {
         status = bv_leases_resolve(&run->leases, run->backend, run->plan, options->secret,
                                    options->secret_context, refusal, error);
     }
     if (status == BV_OK && !*refusal && !hold) {
         status = bind_plan(run, refusal, error);
+        return status == BV_OK && !*refusal ? start_planned(run, options, error) : status;
     }
     if (status == BV_OK && !*refusal) {
-        status = launch(run, options, hold, error);
+        status = prepare(run, options, error);
     }
-    if (status == BV_OK && !*refusal && hold) {
+    if (status == BV_OK && !*refusal) {
+        status = launch(run, true, error);
+    }
+    BV_STEP("boundary begun");
+    if (status == BV_OK && !*refusal) {
         status = bind_plan(run, refusal, error);
-        if (status == BV_OK && !*refusal) {
-            status = ops->release(run->state, error);
-        }
+    }
+    if (status == BV_OK && !*refusal) {
+        status = bv_record_start(run->journal, run->plan, run->attempt, error);
+    }
+    if (status == BV_OK && !*refusal) {
+        BV_STEP("started");
+        status = ops->release(run->state, error);
+        BV_STEP("released");
     }
     return status;
 }
@@ -338,7 +392,7 @@ static enum bv_status try_begin(struct bv_backend *backend, const struct bv_spec
                                 struct bv_run **ret_run, struct bv_refusal **ret_refusal,
                                 struct bv_error *error)
 {
-    struct bv_run *run = run_new(backend);
+    struct bv_run *run = run_new(backend, options);
     if (!run) {
         return bv_fail_nomem(error);
     }
@@ -448,6 +502,21 @@ static enum bv_status drive(struct bv_run *run, struct bv_error *error)
     return BV_OK;
 }
 
+/* What a staged run changed belongs into what is sealed, so it is listed before. */
+static void list_artifacts(struct bv_run *run, const struct bv_artifact **ret_artifacts, size_t *ret_count)
+{
+    if (run->staging && !run->listed) {
+        const int r = bv_staging_list(run->staging, run->observation, &run->artifacts, &run->artifact_count);
+        if (r < 0) {
+            fault(run, "what the run staged could not be listed", strerrordesc_np(-r));
+        }
+        run->listed = true;
+        BV_STEP("listed");
+    }
+    *ret_artifacts = run->artifacts;
+    *ret_count = run->artifact_count;
+}
+
 enum bv_status bv_run_wait(struct bv_run *run, struct bv_report **ret_report,
                            struct bv_error *error)
 {
@@ -461,6 +530,9 @@ enum bv_status bv_run_wait(struct bv_run *run, struct bv_report **ret_report,
     if (status != BV_OK) {
         return status;
     }
+    const struct bv_artifact *artifacts = NULL;
+    size_t artifact_count = 0;
+    list_artifacts(run, &artifacts, &artifact_count);
     char kernel[96];
     int r = run->backend->sys->kernel_release(kernel, sizeof(kernel));
     if (r < 0) {
@@ -473,15 +545,68 @@ enum bv_status bv_run_wait(struct bv_run *run, struct bv_report **ret_report,
         .kernel = kernel,
         .uid = run->backend->sys->effective_uid(),
         .fault = run->fault[0] ? run->fault : NULL,
+        .artifacts = artifacts,
+        .artifact_count = artifact_count,
     };
     /* When memory runs out here the run keeps what it observed, and the caller may ask again. */
     status = bv_report_seal(run->plan, run->observation, &facts, ret_report, error);
     run->taken = status == BV_OK;
+    BV_STEP("sealed");
     if (run->taken) { /* all of it is in the report, captured streams too: once is enough */
         run->execution.observation = NULL;
         bv_observation_free(BV_TAKE(run->observation));
     }
     return status;
+}
+
+enum bv_status bv_run_record(struct bv_run *run, const struct bv_report *report, struct bv_error *error)
+{
+    if (!run || !report) {
+        return bv_fail(error, BV_E_INVALID, "", "a run and its report are needed");
+    }
+    if (!run->taken || run->recorded) {
+        return bv_fail(error, BV_E_STATE, "", "a report is recorded once, after it was taken");
+    }
+    enum bv_status status = bv_record_report(run->journal, run->attempt, report, error);
+    run->recorded = status == BV_OK;
+    BV_STEP("recorded");
+    return status;
+}
+
+enum bv_status bv_run_settle(struct bv_run *run, struct bv_report *report, bool keep, struct bv_error *error)
+{
+    struct bv_disposed disposed;
+    if (!run || !report) {
+        return bv_fail(error, BV_E_INVALID, "", "a run and its report are needed");
+    }
+    if (!run->taken) {
+        return bv_fail(error, BV_E_STATE, "", "the report of this run was not taken yet");
+    }
+    if (!run->staging) {
+        return BV_OK;
+    }
+    if (run->journal && !run->recorded) { /* a decision may only follow what it is about */
+        return bv_fail(error, BV_E_STATE, "", "not committed and not discarded: the report is not recorded");
+    }
+    const struct bv_staging_wish wish = {
+        .completed = bv_report_outcome(report) == BV_OUTCOME_COMPLETED,
+        .keep = keep,
+        .journal = run->journal,
+    };
+    const enum bv_status status = bv_staging_settle(run->staging, bv_plan_intent(run->plan), &wish, &disposed, error);
+    if (disposed.decided && !bv_report_dispose(report, disposed.decided, disposed.applied, disposed.detail)) {
+        return status == BV_OK ? bv_fail_nomem(error) : status;
+    }
+    BV_STEP("settled");
+    return status;
+}
+
+/* Whatever of it is not recorded by now is for a recovery: nobody is at work on it any more. */
+static void settle_record(struct bv_run *run)
+{
+    if (run->journal && run->attempt[0] != '\0') {
+        bv_record_end(run->journal, run->attempt);
+    }
 }
 
 void bv_run_free(struct bv_run *run)
@@ -491,6 +616,8 @@ void bv_run_free(struct bv_run *run)
     }
     run->backend->ops->close_run(BV_TAKE(run->state));
     bv_leases_done(&run->leases);
+    bv_staging_free(run->staging);
+    settle_record(run); /* last: who finds the attempt dead finds nothing of it being worked on */
     bv_observation_free(run->observation);
     bv_survey_free(run->survey);
     bv_cleanup_fd(&run->cancel_fd);

@@ -6,6 +6,7 @@ usage of every test here: test_X.py BVISOR
 """
 
 import atexit
+import functools
 import json
 import os
 import shutil
@@ -32,6 +33,14 @@ def fresh_directory():
     atexit.register(shutil.rmtree, path, ignore_errors=True)
     os.chmod(path, 0o755)
     return path
+
+
+@functools.lru_cache(maxsize=None)
+def state_home():
+    return fresh_directory()
+
+
+os.environ["XDG_STATE_HOME"] = state_home()  # of what a test starts without bvisor(), too
 
 
 def ok(condition, name, detail=""):
@@ -108,6 +117,8 @@ def bvisor(*args, stdin=b"", env=None, cwd=None, timeout=60, **more):
     """Runs the command. stdin: bytes, or a file."""
     feed = {"input": stdin} if isinstance(stdin, bytes) else {"stdin": stdin}
     full = {"PATH": "/usr/local/bin:/usr/bin:/bin"} if env is None else env  # HOME is unset on purpose
+    if "preexec_fn" not in more:  # who becomes another user has no HOME and so keeps no record
+        full = {"XDG_STATE_HOME": state_home(), **full}  # never the record of whoever runs the tests
     process = subprocess.run([BVISOR, *map(_text, args)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=full, cwd=cwd,
                              timeout=timeout, check=False, **feed, **more)
     result = Result(process)

@@ -8,13 +8,14 @@ import subprocess
 from clitest import BVISOR, bvisor, done, fresh_directory, ok, skip, write
 
 top = fresh_directory()
-VERBS = ["run", "plan", "exec", "probe", "verify", "show", "journal", "artifacts", "recover", "spec", "completion", "version", "help"]
+VERBS = ["run", "plan", "exec", "probe", "verify", "show", "journal", "artifacts", "recover", "key", "spec", "completion", "version", "help"]
 # INTERFACE.md 1, written down a second time on purpose.
 ASKS = """backend ro rw rx rwx wo system net spawn env env-secret secrets keep-fd cwd stdin capture tmp expose stage commit discard wall cpu
 mem procs handles storage net-bytes enforced require report json journal no-journal sign quiet verbose spec print-spec help""".split()
 OPTIONS = {"run": ASKS, "plan": ASKS, "exec": "secrets stdin capture report json journal no-journal sign quiet verbose help".split(),
-           "probe": ["backend", "json", "help"], "verify": ["key", "help"], "show": ["html", "help"], "journal": ["journal", "help"],
-           "artifacts": ["journal", "help"], "recover": ["dry-run", "journal", "help"]}
+           "probe": ["backend", "json", "journal", "help"], "verify": ["key", "help"], "show": ["sign", "html", "dsse", "help"],
+           "journal": ["journal", "last", "head", "older", "keep", "sign", "key", "help"],
+           "artifacts": ["journal", "json", "overwrite", "durability", "help"], "recover": ["dry-run", "journal", "help"]}
 
 
 def long_options(text):

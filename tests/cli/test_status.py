@@ -12,6 +12,7 @@ import time
 from clitest import BVISOR, bvisor, can_run, done, fresh_directory, ok, skip, spec, write
 
 top = fresh_directory()
+state = fresh_directory()
 os.chmod(top, 0o777)
 
 if not can_run():
@@ -40,9 +41,10 @@ ENDINGS = [
     ("-- before EXE", ["run", "--system", "--", "true"], 0, "completed"),
     ("--no-journal", ["run", "--no-journal", "--system", "true"], 0, "completed"),
     ("refused", ["run", "--system", "--net", "example.org:443", "true"], 126, None),
-    ("staged", ["run", "--system", "--rw", top, "--stage", "true"], 126, None),
-    ("committed", ["run", "--system", "--rw", top, "--commit", "true"], 126, None),
-    ("discarded", ["run", "--system", "--rw", top, "--discard", "true"], 126, None),
+    ("staged", ["run", "--system", "--rw", top, "--journal", state, "--stage", "true"], 0, "completed"),
+    ("committed", ["run", "--system", "--rw", top, "--journal", state, "--commit", "true"], 0, "completed"),
+    ("discarded", ["run", "--system", "--rw", top, "--journal", state, "--discard", "true"], 0, "completed"),
+    ("a state directory in a root", ["run", "--system", "--rw", top, "--journal", os.path.join(top, "state"), "--stage", "true"], 126, None),
     ("a closed kept fd", ["run", "--system", "--keep-fd", "77", "true"], 126, None),
     ("an unknown lease", ["run", "--system", "--env-secret", "A=b", "true"], 126, None),
     ("an interpreter outside", ["run", "--rx", top, os.path.join(top, "script")], 126, None),
@@ -267,7 +269,7 @@ ok(bvisor("exec", plan).out == b"one\n", "exec of a script")
 write(tool, "#!/usr/bin/sh\necho two\n", 0o755)
 result = bvisor("exec", "--json", plan)
 ok(result.code == 126 and (result.document() or {}).get("reason") == "profile_drift", "a changed workload is drift", result)
-result = bvisor("plan", "--system", "--net", "example.org:1", "--stage", "--rw", top, "true")
+result = bvisor("plan", "--system", "--net", "example.org:1", "--stage", "--rw", plan, "true")
 ok(result.code == 126 and len(result.lines()) >= 2, "every unsupported item is named", result)
 
 # The loader's path leads through the distribution's links; what is exposed in their place is not executable.

@@ -53,6 +53,10 @@ def both(ctx):
     return ro(ctx) + rw(ctx)
 
 
+def staged(ctx, option):
+    return [option, "--journal", ctx.base + "/state"]
+
+
 def tree_changed(which):
     """Did anything in this tree of the host change since the fixture was made?"""
     return lambda ctx: bvhost.tree_digest(getattr(ctx, which)) != ctx.digests[which]
@@ -297,6 +301,17 @@ FILESYSTEM = [
     Case("fs.carve_out_file", ["filesystem"], "fs_carve_out", lambda c: [c.rw, c.secret], lambda c: rw(c) + ["--ro", c.kept + "/f"],
          kept_file_changed, carve_prepare, attack="32"),
     Case("fs.set_id", ["filesystem"], "fs_set_id", lambda c: [c.rw], rw, set_id_left, attack="20"),
+    Case("art.staged", ["list_outputs"], "fs_write", lambda c: [c.rw, c.secret], lambda c: rw(c) + staged(c, "--stage"), tree_changed("rw"), attack="27"),
+    Case("art.discarded", ["discard_artifact"], "fs_write", lambda c: [c.rw, c.secret], lambda c: rw(c) + staged(c, "--discard"),
+         tree_changed("rw"), attack="27"),
+    Case("art.committed", ["commit_artifact"], "fs_write", lambda c: [c.rw, c.secret], lambda c: rw(c) + staged(c, "--commit"), tree_changed("rw"),
+         expect=WORKS, attack="27"),
+    Case("art.special_file", ["commit_artifact"], "fs_write", lambda c: [c.rw, c.secret], lambda c: rw(c) + staged(c, "--commit=durable"),
+         lambda c: os.path.lexists(c.rw + "/fifo"), attack="21"),
+    Case("art.staged_outside", ["filesystem"], "fs_write", lambda c: [c.outside, c.secret], lambda c: both(c) + staged(c, "--commit"),
+         tree_changed("outside"), attack="7"),
+    Case("art.staged_narrowed", ["filesystem"], "fs_write", lambda c: [c.inner, c.secret],
+         lambda c: rw(c) + ["--ro", c.inner] + staged(c, "--commit"), tree_changed("inner"), narrowed_prepare, attack="7"),
     Case("fs.set_id_program", ["launch_workload"], "fs_exec_file", lambda c: [c.ro + "/elevated", c.ro + "/locked"],
          lambda c: ["--rx", c.ro], prepare=lambda c: elevated_prepare(c, None), uid=bvhost.USER, need=need_root, attack="19"),
     Case("fs.file_capability", ["launch_workload"], "fs_exec_file", lambda c: [c.ro + "/elevated", c.ro + "/locked"],

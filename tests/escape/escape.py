@@ -157,7 +157,11 @@ class Session:
 
     def probe(self):
         """{cell: enforcement} as the product states it."""
-        text = subprocess.run(self.as_user + self.wrap + [self.bvisor, "probe", "--json"], capture_output=True, check=True, env={}).stdout
+        state = os.path.join(self.top, "state")
+        os.makedirs(state, exist_ok=True)
+        os.chmod(state, 0o777)
+        text = subprocess.run(self.as_user + self.wrap + [self.bvisor, "probe", "--json", "--journal", state],
+                              capture_output=True, check=True, env={}).stdout
         document = bvschema.read(text)
         self.probed = document["probed"]
         self.reasons = {f"probe: {row['kind']}": row["why"] for row in document["matrix"] if row["enforcement"] == "unsupported"}
@@ -187,7 +191,8 @@ class Session:
             return (case.between(ctx) if case.between else case.wrapper(ctx) if case.wrapper else []) + attempt
         options = (list(case.options(ctx)) if callable(case.options) else list(case.options)) + ctx.more_options
         ctx.options = options
-        report = ["--no-journal", "-q", "--report", ctx.base + "/report.json"]
+        report = ["-q", "--report", ctx.base + "/report.json"]
+        report += [] if "--journal" in ctx.options else ["--no-journal"]
         if case.between:
             # Planned, then something changes (between() says in what the rest is started), then the saved plan is run.
             plan = subprocess.run([*self.as_user, *self.wrap, ctx.bvisor, "plan", "--json", *options, "--", *attempt], capture_output=True, check=True,

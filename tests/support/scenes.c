@@ -60,6 +60,7 @@ struct bv_observation *scene_full_run(void)
     struct bv_exit exit = { .kind = BV_EXIT_SIGNAL, .value = 9 };
     struct bv_observation *o = bv_observation_new();
     bool ok = o && bv_observe_fact(o, "workload_launched", "%s", "/opt/app/bin/tool-1.2") &&
+              bv_observe_fact(o, "artifact_staged", "1 writable trees, overlayfs") &&
               bv_observe_fact(o, "network_allow_list", "%d destinations", 2) &&
               bv_observe_fact(o, "inherited_fds_only", "3,5") &&
               bv_observe_denied(o, BV_REQ_NETWORK_ALLOW_LIST, "connect 10.0.0.1:80", 2) &&

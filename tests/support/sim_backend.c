@@ -243,7 +243,9 @@ static enum bv_status sim_start(void *context, const struct bv_execution *execut
     }
     bv_sys_host.event_raise(sim->event_fd);
     if (execution->intent->launch) {
-        if (!bv_observe_fact(execution->observation, "workload_launched", "simulated")) {
+        if (!bv_observe_fact(execution->observation, "workload_launched", "simulated") ||
+            (execution->staged_count > 0 &&
+             !bv_observe_fact(execution->observation, "artifact_staged", "simulated"))) {
             sim_close_run(sim);
             return bv_fail_nomem(error);
         }

@@ -68,7 +68,12 @@ static struct graded grade(const struct scene *scene, enum sim_lie lie)
     struct bv_report *report = NULL;
     struct bv_refusal *refusal = NULL;
     struct bv_error error = { 0 };
-    if (sim_backend_new(&setup, &backend, &error) == BV_OK &&
+    struct bv_store *store = NULL;
+    char state[FIXTURE_PATH + 8];
+    (void)snprintf(state, sizeof(state), "%s/state", scene->fixture.dir);
+    if (bv_store_open(state, &store, &error) == BV_OK &&
+        sim_backend_new(&setup, &backend, &error) == BV_OK &&
+        (bv_backend_stage_in(backend, store), true) &&
         bv_run_confined(&scene->fixture.spec, backend, NULL, &report, &refusal, &error) == BV_OK &&
         bv_report_json(report, &graded.report, &error) == BV_OK) {
         graded.outcome = bv_report_outcome(report);
@@ -81,6 +86,7 @@ static struct graded grade(const struct scene *scene, enum sim_lie lie)
     bv_report_free(report);
     bv_refusal_free(refusal);
     bv_backend_free(backend);
+    bv_store_free(store);
     return graded;
 }
 

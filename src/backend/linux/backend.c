@@ -45,6 +45,8 @@ static const struct bv_backend_ops linux_ops = {
     .prepare = linux_prepare,
     .owns_fd = linux_owns_fd,
     .release = linux_release,
+    .try_staging = linux_try_staging,
+    .sweep = linux_sweep,
     .probe_ahead = linux_probe_ahead,
 };
 

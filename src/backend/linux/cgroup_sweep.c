@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "base/error.h"
 
 #define SWEEP_WAIT_MILLIS 10u
 #define SWEEP_ROUNDS      10
@@ -154,7 +155,33 @@ static void remove_owner(const char *parent, const char *name)
     close(dir);
 }
 
-static void sweep_below(const char *parent, unsigned long long own_ns)
+/* Which leaves, what about them, and who is told. */
+struct sweep {
+    const char *attempt; /* NULL: those of every dead owner */
+    bool dry_run;
+    bv_swept_fn *fn;
+    void *context;
+};
+
+static bool is_of(const char *name, const char *attempt)
+{
+    const size_t size = attempt ? strlen(attempt) : 0;
+    return !attempt || (strncmp(name + 7, attempt, size) == 0 && name[7 + size] == '.');
+}
+
+static void sweep_leaf(const struct sweep *sweep, const char *parent, const char *name)
+{
+    char what[LINUX_LEAF_PARENTS_BYTES + NAME_MAX + 16];
+    (void)snprintf(what, sizeof(what), "cgroup %s/%s", parent, name);
+    if (!sweep->dry_run) {
+        remove_owner(parent, name);
+    }
+    if (sweep->fn) {
+        sweep->fn(sweep->context, what);
+    }
+}
+
+static void sweep_below(const struct sweep *sweep, const char *parent, unsigned long long own_ns)
 {
     DIR *dir = opendir(parent);
     if (!dir) {
@@ -163,14 +190,14 @@ static void sweep_below(const char *parent, unsigned long long own_ns)
     for (const struct dirent *entry = readdir(dir); entry; entry = readdir(dir)) {
         unsigned long long ns, pid, start;
         if (entry->d_type == DT_DIR && parse_name(entry->d_name, &ns, &pid, &start) &&
-            ns == own_ns && owner_is_dead(pid, start)) {
-            remove_owner(parent, entry->d_name);
+            ns == own_ns && is_of(entry->d_name, sweep->attempt) && owner_is_dead(pid, start)) {
+            sweep_leaf(sweep, parent, entry->d_name);
         }
     }
     closedir(dir);
 }
 
-void linux_leaf_sweep(const struct linux_cgroups *own)
+static void sweep_all(const struct sweep *sweep, const struct linux_cgroups *own)
 {
     struct stat ns;
     if (stat("/proc/self/ns/pid", &ns) != 0) {
@@ -182,7 +209,28 @@ void linux_leaf_sweep(const struct linux_cgroups *own)
             seen = seen || strcmp(own->at[use].dir, own->at[other].dir) == 0;
         }
         if (!seen) {
-            sweep_below(own->at[use].dir, (unsigned long long)ns.st_ino);
+            sweep_below(sweep, own->at[use].dir, (unsigned long long)ns.st_ino);
         }
     }
+}
+
+void linux_leaf_sweep(const struct linux_cgroups *own)
+{
+    const struct sweep sweep = { 0 };
+    sweep_all(&sweep, own);
+}
+
+enum bv_status linux_sweep(void *context, const char *attempt, bool dry_run, bv_swept_fn *fn, void *fn_context, struct bv_error *error)
+{
+    (void)context;
+    struct linux_cgroups own;
+    const int r = linux_cgroups_find(&own);
+    if (r < 0 && r != -ENOENT) {
+        return bv_fail_sys(error, "cgroups", r, "finding what an attempt left");
+    }
+    const struct sweep sweep = { attempt, dry_run, fn, fn_context };
+    if (r == 0) {
+        sweep_all(&sweep, &own);
+    }
+    return BV_OK;
 }

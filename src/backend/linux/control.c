@@ -219,7 +219,7 @@ void linux_read_control(struct linux_run *run)
     }
 }
 
-int linux_send_order(struct linux_run *run, enum bv_status_type type, const int *fds, size_t count)
+int linux_send_order(int control_fd, enum bv_status_type type, const int *fds, size_t count)
 {
     uint8_t bytes[BV_STATUS_BYTES];
     union {
@@ -242,7 +242,7 @@ int linux_send_order(struct linux_run *run, enum bv_status_type type, const int 
     memcpy(CMSG_DATA(&control.header), fds, count * sizeof(int));
     ssize_t n;
     do {
-        n = sendmsg(run->control_fd, &header, MSG_DONTWAIT | MSG_NOSIGNAL);
+        n = sendmsg(control_fd, &header, MSG_DONTWAIT | MSG_NOSIGNAL);
     } while (n < 0 && errno == EINTR);
     if (n < 0 && (errno == EPIPE || errno == ECONNRESET)) {
         return 0; /* init is dead, and why will be read where every word of its is */

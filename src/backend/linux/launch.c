@@ -243,7 +243,7 @@ static enum bv_status order_stub(struct linux_run *run, struct parcel *parcel,
 {
     (void)parcel;
     const int leaf = run->leaf_made ? run->leaf.core_fd : -EBADF;
-    const int result = linux_send_order(run, BV_MSG_STUB, &leaf, leaf >= 0);
+    const int result = linux_send_order(run->control_fd, BV_MSG_STUB, &leaf, leaf >= 0);
     return result < 0 ? bv_fail_sys(error, "launcher", result, "ordering the workload's process") : BV_OK;
 }
 
@@ -378,7 +378,7 @@ static enum bv_status send_frame(struct linux_run *run, struct parcel *parcel,
     }
     bundle.fds[0] = parcel->frame_fd;
     run->deadline[DEADLINE_HANDSHAKE] = linux_now_ns() + LINUX_HANDSHAKE_NS;
-    const int result = linux_send_order(run, BV_MSG_FRAME, bundle.fds, bundle.count);
+    const int result = linux_send_order(run->control_fd, BV_MSG_FRAME, bundle.fds, bundle.count);
     return result < 0 ? bv_fail_sys(error, "launcher", result, "sending the launch frame") : BV_OK;
 }
 

@@ -26,6 +26,7 @@ enum linux_word {
     LW_PIDS_PEAK, LW_MEMORY_PEAK,   /* 1: the leaf has an exact peak */
     LW_MEMSW,              /* 1: v1 memory.memsw.limit_in_bytes / v2 memory.swap.max exists */
     LW_PROC_FD_SIZE,       /* 1: st_size of /proc/PID/fd is the number of descriptors (6.2) */
+    LW_STAGING,            /* 1: overlayfs mounts and copies up in the state directory, over every root of the spec */
     LW_COUNT,
 };
 _Static_assert(LW_COUNT <= 64, "typed facts fit in bv_profile.word");
@@ -37,6 +38,8 @@ struct linux_context;
 
 /* ---- probe.c, profile.c, classify.c ---- */
 enum bv_status linux_probe(void *context, struct bv_snapshot *facts, struct bv_error *error);
+enum bv_status linux_try_staging(void *context, const char *dir, const char *const *roots, size_t root_count, struct bv_snapshot *facts,
+                                 struct bv_error *error);
 enum bv_status linux_probe_ahead(void *context, struct bv_snapshot *facts, struct bv_error *error);
 void linux_profile(void *context, const struct bv_snapshot *facts, struct bv_profile *profile);
 void linux_classify(void *context, const struct bv_profile *profile, const struct bv_intent *intent,
@@ -127,6 +130,8 @@ bool linux_leaf_memory_refused(const struct linux_leaf *leaf, uint64_t *ret_coun
 int linux_leaf_remove(struct linux_leaf *leaf);
 /* Kills and removes leaves of dead owners below the caller's own cgroups; live ones are never touched. */
 void linux_leaf_sweep(const struct linux_cgroups *own);
+/* The backend's sweep: the leaves of one attempt whose owner is dead. Its processes died with its init, its mounts with their namespace. */
+enum bv_status linux_sweep(void *context, const char *attempt, bool dry_run, bv_swept_fn *fn, void *fn_context, struct bv_error *error);
 
 /* ---- lower.c (pure): intent -> frame. Path facts are gathered by launch.c first. ---- */
 struct linux_path_fact { uint64_t dev, ino; uint32_t mode; }; /* of each root, then of each expose source, then of the exe */

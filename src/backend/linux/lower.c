@@ -117,6 +117,56 @@ static enum bv_status add_bind(struct lower *lower, const char *source, const ch
     return add_rule(lower, dest, linux_landlock_access(lower->abi, access, execute, is_dir));
 }
 
+/* The quarantine's directory for what is written to this tree; NULL: it is not staged. */
+static const char *stage_of(const struct lower *lower, const char *source)
+{
+    const struct bv_execution *execution = lower->in->execution;
+    for (size_t i = 0; i < execution->staged_count; i++) {
+        if (strcmp(execution->staged[i].root, source) == 0) {
+            return execution->staged[i].dir;
+        }
+    }
+    return NULL;
+}
+
+/* A staged tree: the host's below, its quarantine above. The rule names what is mounted. */
+static enum bv_status add_overlay(struct lower *lower, const char *source, const char *dest,
+                                  enum bv_access access, bool execute,
+                                  const struct linux_path_fact *fact)
+{
+    const char *stage = stage_of(lower, source);
+    if (stage == NULL || !S_ISDIR(fact->mode)) {
+        return bv_fail(lower->error, BV_E_FAULT, source,
+                       "%.160s: is to be staged, and is no directory that was prepared for it", source);
+    }
+    const struct bv_frame_mount mount = {
+        .kind = BV_MOUNT_OVERLAY,
+        .flags = (execute ? 0u : BV_MOUNT_NOEXEC) |
+                 (needs_pin(lower->intent, dest) ? BV_MOUNT_PIN : 0u),
+        .mode = fact->mode,
+        .dev = fact->dev,
+        .ino = fact->ino,
+        .source = source,
+        .dest = dest,
+        .stage = stage,
+    };
+    const enum bv_status status = add_mount(lower, &mount);
+    if (status != BV_OK) {
+        return status;
+    }
+    return add_rule(lower, dest, linux_landlock_access(lower->abi, access, execute, true));
+}
+
+/* A tree of the host's: live, or staged where it can be written and the run is. */
+static enum bv_status add_tree(struct lower *lower, const char *source, const char *dest,
+                               enum bv_access access, bool execute,
+                               const struct linux_path_fact *fact)
+{
+    return lower->intent->staged && access != BV_ACCESS_READ
+               ? add_overlay(lower, source, dest, access, execute, fact)
+               : add_bind(lower, source, dest, access, execute, fact);
+}
+
 /* The boundary's own /proc: read only whatever was asked, since a root workload owns the files of its own processes. */
 static enum bv_status add_proc(struct lower *lower)
 {
@@ -174,7 +224,7 @@ static enum bv_status lower_roots(struct lower *lower)
                 add_rule(lower, root->path,
                          linux_landlock_access(lower->abi, root->access, root->execute, false));
         } else {
-            status = add_bind(lower, root->path, root->path, root->access, root->execute,
+            status = add_tree(lower, root->path, root->path, root->access, root->execute,
                               &lower->in->roots[i]);
         }
         if (status != BV_OK) {
@@ -193,7 +243,7 @@ static enum bv_status lower_exposes(struct lower *lower)
             return bv_fail(lower->error, BV_E_INVALID, expose->dest, "nothing can be exposed at %s",
                            expose->dest);
         }
-        const enum bv_status status = add_bind(lower, expose->source, expose->dest, expose->access,
+        const enum bv_status status = add_tree(lower, expose->source, expose->dest, expose->access,
                                                false, &lower->in->exposes[i]);
         if (status != BV_OK) {
             return status;

@@ -257,7 +257,7 @@ static void offer_handles(const struct bv_intent *intent, struct bv_offer *offer
 }
 
 /* True when the workload can write to a place whose growth has no quota. */
-static bool has_live_writable(const struct bv_intent *intent)
+static bool has_writable(const struct bv_intent *intent)
 {
     for (size_t i = 0; i < intent->root_count; i++) {
         if (intent->roots[i].access != BV_ACCESS_READ) {
@@ -274,9 +274,13 @@ static bool has_live_writable(const struct bv_intent *intent)
 
 static void offer_storage(const struct bv_intent *intent, struct bv_offer *offer)
 {
-    if (has_live_writable(intent)) {
-        unbounded(offer, "live writable roots and writable exposed paths have no quota here",
-                  "--stage, a --tmp instead of a writable root, or --storage unlimited");
+    if (has_writable(intent)) {
+        /* overlayfs has no limit of its own, and a project quota of the file system is the administrator's: what could not be stopped in time is
+         * refused before it starts. */
+        unbounded(offer,
+                  intent->staged ? "staged writes go to the file system of the state directory, which has no quota here"
+                                 : "live writable roots and writable exposed paths have no quota here",
+                  "a --tmp instead of a writable root, or --storage unlimited");
         return;
     }
     if (intent->temp_root) {

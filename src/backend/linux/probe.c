@@ -23,6 +23,7 @@
 
 #include "backend/linux/cgroup.h"
 #include "backend/linux/fact_keys.h"
+#include "backend/linux/os.h"
 #include "backend/linux/probe.h"
 #include "backend/linux/run.h"
 #include "base/check.h"
@@ -262,6 +263,73 @@ static void probe_boundary(struct facts *facts, struct linux_context *context, b
         look(facts, ready, false);
         linux_ready_drop(ready);
     }
+}
+
+/* Asks the init that waits for its run; it mounts in the namespaces in which the run would. */
+static void ask_staging(struct facts *facts, struct linux_ready *ready, int paths)
+{
+    static const char *const steps[] = { "mount", "copy-up", "whiteout", "mkdir" };
+    struct bv_status_message message = { 0 };
+    char text[64];
+    linux_ready_hear(ready, LINUX_ANSWER_MILLIS);
+    const int result = linux_ready_try_stage(ready, paths, &message);
+    const int64_t found = (int64_t)message.values[0];
+    const uint64_t step = message.values[1];
+    if (result < 0) {
+        snprintf(text, sizeof(text), "%s: the launcher did not answer", linux_result_text(result));
+    } else if (found == 0) {
+        snprintf(text, sizeof(text), "ok");
+    } else if (step < BV_STAGE_TRIAL_ROOT) {
+        snprintf(text, sizeof(text), "%s at %s", linux_result_text((int)found), steps[step]);
+    } else {
+        snprintf(text, sizeof(text), "%s over root %" PRIu64, linux_result_text((int)found),
+                 step - BV_STAGE_TRIAL_ROOT + 1);
+    }
+    set(facts, FACT_STAGING, text);
+}
+
+/* The paths in a memory file, each with its NUL. */
+static int write_paths(const char *dir, const char *const *roots, size_t root_count)
+{
+    int fd = linux_memory_file("bvisor-stage", false);
+    int result = fd < 0 ? fd : 0;
+    for (size_t i = 0; result == 0 && i <= root_count; i++) {
+        const char *path = i == 0 ? dir : roots[i - 1];
+        const size_t size = strlen(path) + 1;
+        const ssize_t n = write(fd, path, size);
+        result = n == (ssize_t)size ? 0 : n < 0 ? -errno : -EIO;
+    }
+    if (result < 0) {
+        linux_fd_close(&fd);
+        return result;
+    }
+    return fd;
+}
+
+enum bv_status linux_try_staging(void *context, const char *dir, const char *const *roots,
+                                 size_t root_count, struct bv_snapshot *snapshot,
+                                 struct bv_error *error)
+{
+    struct facts facts = { snapshot, BV_OK, error };
+    int paths = write_paths(dir, roots, root_count);
+    if (paths < 0) {
+        return bv_fail_sys(error, "probe", paths, "making the list of roots to try");
+    }
+    struct linux_ready *ready = linux_ready_borrow(context);
+    if (ready != NULL) {
+        ask_staging(&facts, ready, paths);
+        linux_ready_return(context, ready);
+    } else {
+        char tag[sizeof(ready->attempt)];
+        snprintf(tag, sizeof(tag), "probe%ld", syscall(SYS_gettid));
+        facts.status = linux_ready_make(context, true, tag, &ready, error);
+        if (facts.status == BV_OK) {
+            ask_staging(&facts, ready, paths);
+            linux_ready_drop(ready);
+        }
+    }
+    linux_fd_close(&paths);
+    return facts.status;
 }
 
 /* st_size of /proc/PID/fd is the number of open descriptors since 6.2; before, 0. */

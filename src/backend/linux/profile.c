@@ -69,6 +69,7 @@ static void fill_words(const struct bv_snapshot *facts, uint64_t word[64])
     word[LW_MEMORY_PEAK] = word[LW_MEMORY] && is_ok(facts, FACT_MEMORY_PEAK);
     word[LW_MEMSW] = word[LW_MEMORY] && is_ok(facts, FACT_MEMSW);
     word[LW_PROC_FD_SIZE] = is_ok(facts, FACT_PROC_FD_SIZE);
+    word[LW_STAGING] = is_ok(facts, FACT_STAGING);
 }
 
 /* What every boundary is built on. The reason is shown with the value of its fact after it. */
@@ -181,10 +182,35 @@ static void ceiling_network(const struct bv_profile *profile, enum bv_requiremen
     enforce(verdict, evidence, mechanism);
 }
 
+/* Why overlayfs cannot be had, by where trying it failed. */
+static void ceiling_staging(const struct bv_profile *profile, struct bv_verdict *verdict)
+{
+    const char *value = fact(profile->facts, FACT_STAGING);
+    if (profile->word[LW_STAGING]) {
+        enforce(verdict,
+                BV_CLAIM_FILESYSTEM_DELTA | BV_CLAIM_ARTIFACT_LINEAGE |
+                    BV_CLAIM_MECHANISM_ATTESTATION,
+                "linux:overlayfs userxattr");
+        return;
+    }
+    char why[200];
+    const bool tried = strcmp(value, "not probed") != 0, root = strstr(value, "over root") != NULL;
+    snprintf(why, sizeof(why), "%s (%s: %s)",
+             !tried ? "no state directory was given in which to stage"
+             : root ? "overlayfs cannot be mounted over a root that is to be staged"
+                    : "overlayfs cannot stage in the state directory",
+             FACT_STAGING, value);
+    refuse(verdict, why,
+           !tried ? "set HOME or XDG_STATE_HOME, or --journal DIR"
+           : root ? "grant a directory on another file system, or leave out --stage, --commit and "
+                    "--discard: writes are then live"
+                  : "Linux 5.11 with CONFIG_OVERLAY_FS, and a state directory on a file system that "
+                    "can be its upper layer (ext4, xfs, btrfs; tmpfs since 6.6): XDG_STATE_HOME or --journal DIR");
+}
+
 static void ceiling_row(const struct bv_profile *profile, enum bv_requirement_kind kind,
                         struct bv_verdict *verdict)
 {
-    static const char staging[] = "staging of writable roots is not part of this version";
     const uint32_t attested = BV_CLAIM_MECHANISM_ATTESTATION,
                    denials = attested | BV_CLAIM_DENIED_ATTEMPTS;
     switch (kind) {
@@ -221,10 +247,7 @@ static void ceiling_row(const struct bv_profile *profile, enum bv_requirement_ki
         return;
     case BV_REQ_COMMIT_ARTIFACT:
     case BV_REQ_DISCARD_ARTIFACT:
-    case BV_REQ_LIST_OUTPUTS:
-        refuse(verdict, staging,
-               "leave out --stage, --commit and --discard: writes to writable roots are then live");
-        return;
+    case BV_REQ_LIST_OUTPUTS: ceiling_staging(profile, verdict); return;
     }
     BV_UNREACHABLE();
 }

@@ -242,6 +242,36 @@ void linux_ready_hear(struct linux_ready *ready, bool ahead, int timeout_millis)
     }
 }
 
+int linux_ready_try_stage(struct linux_ready *ready, int paths, struct bv_status_message *ret_message)
+{
+    struct pollfd p = { .fd = ready->control_fd, .events = POLLIN };
+    if (ready->broken || ready->failed.type != 0) {
+        return -ECHILD;
+    }
+    int result = linux_send_order(ready->control_fd, BV_MSG_TRY_STAGE, &paths, 1);
+    while (result == 0) {
+        int fd = -EBADF;
+        result = linux_control_read(ready->control_fd, ret_message, &fd);
+        linux_fd_close(&fd);
+        if (result == 1 && ret_message->type == BV_MSG_STAGE_TRIED) {
+            return 0;
+        }
+        if (result == 1 && ret_message->type == BV_MSG_NET && (ready->seen & 1u << BV_MSG_NET) == 0) {
+            keep(ready, ret_message, -EBADF); /* of a probe ahead, which did not wait for it */
+            result = 0;
+            continue;
+        }
+        if (result != -EAGAIN) {
+            result = result == 1 || result == 0 ? -EBADMSG : result;
+            break;
+        }
+        result = poll(&p, 1, LINUX_ANSWER_MILLIS);
+        result = result > 0 || (result < 0 && errno == EINTR) ? 0 : -ETIMEDOUT;
+    }
+    ready->broken = true;
+    return result;
+}
+
 static bool is_fresh(const struct linux_ready *ready, bool new_net)
 {
     struct linux_stamp now;

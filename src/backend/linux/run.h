@@ -152,6 +152,8 @@ struct linux_ready *linux_ready_take(struct linux_context *context, const char *
 /* Moves it into the context, where it waits for the run of its attempt. */
 void linux_ready_give(struct linux_context *context, struct linux_ready *ready);
 /* For a probe: one of those that wait, which stays where it is and is not taken until it is returned. NULL: none waits. */
+/* Has init try overlayfs (BV_MSG_TRY_STAGE) with the paths in that file, and waits for its answer. 0 or -errno. */
+int linux_ready_try_stage(struct linux_ready *ready, int paths, struct bv_status_message *ret_message);
 struct linux_ready *linux_ready_borrow(struct linux_context *context);
 void linux_ready_return(struct linux_context *context, struct linux_ready *ready);
 void linux_prepare(void *context, enum bv_network_policy network, const char *attempt);
@@ -174,8 +176,8 @@ int linux_arm(struct linux_run *run);
 int linux_control_read(int control_fd, struct bv_status_message *ret_message, int *ret_fd);
 /* Reads all that is there. */
 void linux_read_control(struct linux_run *run);
-/* Sends init an order with its descriptors. 0, also to an init that is dead, or -errno. */
-int linux_send_order(struct linux_run *run, enum bv_status_type type, const int *fds, size_t count);
+/* Sends init an order with its descriptors: of a run, or what to try before there is one. 0, also to an init that is dead, or -errno. */
+int linux_send_order(int control_fd, enum bv_status_type type, const int *fds, size_t count);
 /* Tells init to end the tree. */
 void linux_send_kill(struct linux_run *run);
 

@@ -171,7 +171,8 @@ static void use_storage(const struct linux_run *run, struct usage *usage)
         if (intent->roots[i].access != BV_ACCESS_READ &&
             strcmp(intent->roots[i].path, "/dev") != 0 &&
             strcmp(intent->roots[i].path, "/proc") != 0) {
-            unknown(usage, "live writable roots have no quota and are not measured");
+            unknown(usage, intent->staged ? "staged writable roots have no quota and are not measured"
+                                          : "live writable roots have no quota and are not measured");
             return;
         }
     }
@@ -244,6 +245,9 @@ static void observe_filesystem(struct linux_run *run)
     } else {
         (void)bv_observe_fact(observation, "filesystem_confined", "%zu roots, mount namespace",
                               intent->root_count);
+    }
+    if (intent->staged) {
+        (void)bv_observe_fact(observation, "artifact_staged", "%zu writable trees, overlayfs", run->execution->staged_count);
     }
     if (intent->temp_root) {
         (void)bv_observe_fact(observation, "temp_root_created", "/tmp size=%llu",
@@ -421,6 +425,7 @@ static void launch_failed(const struct linux_run *run, struct verdict *verdict)
         caller = true;
         break;
     case BV_STAGE_MOUNT_ATTACH:
+    case BV_STAGE_MOUNT_OVERLAY:
         item = failed->values[0] < run->mount_count ? run->mount_dest[failed->values[0]] : "";
         break;
     case BV_STAGE_CWD:
