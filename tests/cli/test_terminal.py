@@ -7,13 +7,13 @@ import signal
 import subprocess
 import time
 
-from clitest import BVISOR, bvisor, can_run, done, ok, skip
+from clitest import BVISOR, bvisor, can_run, done, ok, skip, state_home
 
 
 def on_terminal(*arguments, env=None, during=None):
     """Runs the command with standard output and error on a fresh pty; what arrived there, and the status."""
     master, slave = pty.openpty()
-    full = {"PATH": "/usr/bin:/bin", "TERM": "xterm", **(env or {})}
+    full = {"PATH": "/usr/bin:/bin", "TERM": "xterm", "XDG_STATE_HOME": state_home(), **(env or {})}
     process = subprocess.Popen([BVISOR, *arguments], stdin=slave, stdout=slave, stderr=slave, env=full, start_new_session=True)
     os.close(slave)
     seen = b""

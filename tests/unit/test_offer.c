@@ -233,8 +233,12 @@ static void test_places(void)
     intent.exposes = &expose;
     intent.expose_count = 1;
     given = offer(MACHINE_USER_NONE, &intent, BV_STORAGE_BYTES);
-    tap_ok(!given.can_bound && given.evidence == 0 && strstr(given.remedy, "--stage"),
+    tap_ok(!given.can_bound && given.evidence == 0 && strstr(given.remedy, "--tmp"),
            "a writable exposed path has none: %s", given.why);
+    intent.staged = true;
+    given = offer(MACHINE_USER_NONE, &intent, BV_STORAGE_BYTES);
+    tap_ok(!given.can_bound && given.evidence == 0 && strstr(given.why, "staged writes"), "nor has a staged one: %s", given.why);
+    intent.staged = false;
     tap_ok(offer(MACHINE_USER_NONE, &intent, BV_NETWORK_BYTES).structural,
            "deny_all is no byte by construction");
     intent.network = BV_NETWORK_ALLOW_ALL;

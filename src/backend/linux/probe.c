@@ -271,7 +271,7 @@ static void ask_staging(struct facts *facts, struct linux_ready *ready, int path
     static const char *const steps[] = { "mount", "copy-up", "whiteout", "mkdir" };
     struct bv_status_message message = { 0 };
     char text[64];
-    linux_ready_hear(ready, LINUX_ANSWER_MILLIS);
+    linux_ready_hear(ready, true, LINUX_ANSWER_MILLIS);
     const int result = linux_ready_try_stage(ready, paths, &message);
     const int64_t found = (int64_t)message.values[0];
     const uint64_t step = message.values[1];
