@@ -490,6 +490,21 @@ int stage_open_root(const struct stage_quarantine *quarantine, size_t root)
 
 /* ---- removing ---- */
 
+#define DYING_ROUNDS 200
+#define DYING_NANOS  10000000
+
+/* A boundary whose supervisor was killed dies by itself, and until then what runs in it may write. */
+static int remove_from_dying(int dir, const char *name)
+{
+    const struct timespec pause = { .tv_nsec = DYING_NANOS };
+    int result = tree_remove(dir, name);
+    for (int i = 0; result == -ENOTEMPTY && i < DYING_ROUNDS; i++) {
+        (void)nanosleep(&pause, NULL);
+        result = tree_remove(dir, name);
+    }
+    return result;
+}
+
 /* The list goes first, so that what a crash leaves is nothing that could be kept; the owner's file goes last, as the lock is in it. */
 int stage_drop(struct stage_quarantine *quarantine)
 {
@@ -509,7 +524,7 @@ int stage_drop(struct stage_quarantine *quarantine)
     for (size_t i = 0; result == 0 && i < names.count; i++) {
         if (strcmp(tree_name(&names, i), "owner") != 0) {
             result = stage_step(store, "drop tree");
-            result = result == 0 ? tree_remove(quarantine->fd, tree_name(&names, i)) : result;
+            result = result == 0 ? remove_from_dying(quarantine->fd, tree_name(&names, i)) : result;
         }
     }
     tree_names_done(&names);
