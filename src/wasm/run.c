@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-#define FIRST_CELLS  1024
+#define FIRST_CELLS  256
 #define FIRST_FRAMES 32
 
 /* Code of the engine's own: below the first frame, around a host function that is called from outside, after a tail call to one. */
