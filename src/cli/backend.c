@@ -85,8 +85,8 @@ static enum bv_status make_linux(struct cli *cli, struct bv_backend **ret_backen
     return bv_backend_linux(ret_backend, error);
 }
 
-/* Planning, translating and running even the smallest guest fills this much of the heap, page after page; in a virtual machine the
- * faults alone take a tenth of the whole process's time. All at once they take a fifth of that. Only time depends on it. */
+/* Planning, translating and running even the smallest guest fills this much of the heap. Had all at once instead of by a fault for each
+ * page, it saves about a twentieth of the whole process's time in a virtual machine. Only time depends on it. */
 static void prepare_heap(void)
 {
     (void)mallopt(M_MMAP_THRESHOLD, 1 << 20);
