@@ -23,6 +23,7 @@ enum guest_word {
 #define GUEST_FACT_ENGINE   "engine"
 #define GUEST_FACT_FUEL     "fuel_per_micro"
 #define GUEST_FACT_NAN      "nan"
+#define GUEST_FACT_WORLD    "random_and_clocks" /* "host", or the seed and the beginning */
 #define GUEST_FACT_OPENAT2  "openat2"
 #define GUEST_FACT_CONFINE  "confine_process" /* "asked" or "not asked" */
 #define GUEST_FACT_LANDLOCK "landlock_abi"
@@ -40,7 +41,8 @@ enum guest_word {
 struct guest_context {
     struct bv_wasm_cache *cache;
     uint64_t fuel_per_micro;
-    bool confine_process;
+    bool confine_process, deterministic;
+    uint64_t seed, clock_ns; /* deterministic */
     int own_fds[GUEST_OWN_FDS_MAX]; /* the host's; borrowed */
     size_t own_fd_count;
 };

@@ -232,6 +232,10 @@ static void make_world(struct guest_run *run)
         .denied_context = run,
         .handles_max = world->handles,
         .storage_max_bytes = world->storage_bytes,
+        .seeded = run->context->deterministic,
+        .seed = run->context->seed,
+        .frozen = run->context->deterministic,
+        .frozen_ns = run->context->clock_ns,
         .fuel_per_micro = execution->profile->word[GUEST_FUEL_PER_MICRO],
         .budget = &run->budget,
     };
