@@ -111,7 +111,10 @@ static int probe_json(struct cli *cli, const struct cli_args *args, struct bv_ba
     const char *dir = NULL;
     int result = cli_state_dir(cli, args, &dir);
     const bool made = dir != NULL && access(dir, F_OK) != 0;
-    result = result == CLI_OK ? cli_open_store(cli, args, &store) : result;
+    if (result == CLI_OK && dir != NULL && bv_store_open(dir, &store, &error) != BV_OK) {
+        cli_note("staging is not tried: %s (--journal DIR names another place)", error.text); /* the rest of the machine is as it is */
+        error = (struct bv_error){ 0 };
+    }
     if (result == CLI_OK) {
         bv_backend_stage_in(backend, store);
         result = bv_probe_json(backend, ret_text, &error) == BV_OK ? CLI_OK : cli_tell_error(cli, "probe", NULL, &error);

@@ -69,6 +69,9 @@ int cli_open_journal(struct cli *cli, const struct cli_args *args, struct bv_jou
         return CLI_OK;
     }
     int result = cli_state_dir(cli, args, &dir);
+    if (result == CLI_OK && dir == NULL && !cli->quiet) {
+        cli_note("no record is kept: neither XDG_STATE_HOME nor HOME is set (--journal DIR keeps one, --no-journal is content without)");
+    }
     if (result != CLI_OK || dir == NULL) {
         return result;
     }

@@ -227,8 +227,27 @@ run "$1" 'echo ran'
     ok(out[-2] == "0", "and all of it verifies", result)
 
 
+def no_place():
+    """Where nothing can be kept, a probe says so and goes on, and a run that leaves no record says so."""
+    environment = {"PATH": os.environ["PATH"], "XDG_STATE_HOME": "/proc/nowhere"}
+    run = ["run", "--system", "--", "/bin/true"]
+
+    def call(words, env, before=()):
+        return subprocess.run([*before, BVISOR, *words], env=env, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+
+    done_ = call(["probe"], environment)
+    ok(done_.returncode == 0 and b"staging is not tried" in done_.stderr and b"filesystem" in done_.stdout,
+       "a probe without a place for a state directory tells all else", done_.stderr.decode())
+    done_ = call(run, environment)
+    ok(done_.returncode == 125 and b"nothing ran" in done_.stderr, "a run whose record cannot be kept does not run", done_.stderr.decode())
+    user = ["setpriv", "--reuid=1000", "--regid=1000", "--clear-groups"] if os.geteuid() == 0 else []
+    done_ = call(run, {"PATH": os.environ["PATH"]}, user)
+    ok(done_.returncode == 126 or b"no record is kept" in done_.stderr, "a run that no record is kept of says so", done_.stderr.decode())
+
+
 if can_run():
     content()
+    no_place()
     refused()
     tampered()
     retention()
