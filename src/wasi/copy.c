@@ -347,7 +347,7 @@ static int find_spot(struct wasi_call *call, const struct wasi_descriptor *descr
     struct wasi_layers top = { .upper = root->upper, .lower = root->fd, .where = "" };
     const struct wasi_descriptor dir = { .kind = WASI_DIRECTORY, .fd = root->upper, .root = descriptor->root, .layers = &top };
     const char *where = descriptor->layers->where;
-    return wasi_walk(call, &dir, where[0] != '\0' ? where : ".", false, spot);
+    return wasi_walk(call, &dir, where[0] != '\0' ? where : ".", WASI_LINKS_NAMES, spot);
 }
 
 int wasi_copy_up_descriptor(struct wasi_call *call, struct wasi_descriptor *descriptor)

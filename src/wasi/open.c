@@ -272,7 +272,7 @@ static int name_place(struct opening *o, const struct wasi_spot *spot)
 static int walk_and_open(struct opening *o, int *ret_fd, struct stat *ret_stat)
 {
     struct wasi_spot spot;
-    int result = wasi_walk(o->call, o->dir, o->path, o->follow, &spot);
+    int result = wasi_walk(o->call, o->dir, o->path, o->follow ? WASI_LINKS_FOLLOW : WASI_LINKS_STAY, &spot);
     if (result != WASI_SUCCESS) {
         return result;
     }
@@ -455,7 +455,7 @@ int wasi_path_filestat_get(struct wasi_call *call)
 static int set_staged_times(struct wasi_call *call, const struct wasi_descriptor *dir, const char *path)
 {
     struct wasi_spot spot;
-    int result = wasi_walk(call, dir, path, (call->args[1].i32 & WASI_LOOKUP_FOLLOW) != 0, &spot);
+    int result = wasi_walk(call, dir, path, (call->args[1].i32 & WASI_LOOKUP_FOLLOW) != 0 ? WASI_LINKS_FOLLOW : WASI_LINKS_STAY, &spot);
     if (result != WASI_SUCCESS) {
         return result;
     }

@@ -307,7 +307,7 @@ static int walk_to_place(struct wasi_call *call, const struct wasi_descriptor *d
                          const char *path, struct wasi_place *place)
 {
     struct wasi_spot *spot = &place->spot;
-    const int result = wasi_walk(call, dir, path, false, spot);
+    const int result = wasi_walk(call, dir, path, WASI_LINKS_NAMES, spot);
     if (result != WASI_SUCCESS) {
         return result;
     }
@@ -368,7 +368,7 @@ static int walk_to_find(struct wasi_call *call, const struct wasi_descriptor *di
                         bool follow, int *ret_fd, struct stat *ret_stat, size_t *ret_root)
 {
     struct wasi_spot spot;
-    int result = wasi_walk(call, dir, path, follow, &spot);
+    int result = wasi_walk(call, dir, path, follow ? WASI_LINKS_FOLLOW : WASI_LINKS_STAY, &spot);
     if (result != WASI_SUCCESS) {
         return result;
     }

@@ -257,8 +257,13 @@ struct wasi_spot {
     struct wasi_entry found;
     size_t root; /* of what was found, or would be made */
 };
+enum wasi_links { /* what becomes of a link that is the last component */
+    WASI_LINKS_FOLLOW,
+    WASI_LINKS_STAY,  /* it is what is meant, unless a slash stands behind it */
+    WASI_LINKS_NAMES, /* the name is meant, whatever stands there */
+};
 /* Success also when nothing stands there (found.fd -1), with a spot to be given to wasi_spot_done(). */
-int wasi_walk(struct wasi_call *call, const struct wasi_descriptor *dir, const char *path, bool follow,
+int wasi_walk(struct wasi_call *call, const struct wasi_descriptor *dir, const char *path, enum wasi_links links,
               struct wasi_spot *ret_spot);
 void wasi_spot_done(struct wasi_spot *spot);
 

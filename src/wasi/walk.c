@@ -29,7 +29,7 @@ struct walk {
     struct wasi_call *call;
     const struct wasi_descriptor *dir;
     const char *given; /* the whole path, for a denial */
-    bool follow;
+    enum wasi_links last_link;
     int links;
     const char *start_where;
     int start_upper, start_lower; /* borrowed */
@@ -242,7 +242,7 @@ static int take_name(struct walk *walk, const char *behind)
         return wasi_errno(-found);
     }
     int result = GO_ON;
-    if (S_ISLNK(entry.stat.st_mode) && (!last || walk->follow || slash)) {
+    if (S_ISLNK(entry.stat.st_mode) && (!last || walk->last_link == WASI_LINKS_FOLLOW || (slash && walk->last_link == WASI_LINKS_STAY))) {
         result = expand(walk, entry.fd, behind);
         wasi_entry_done(&entry);
         return result == WASI_SUCCESS ? GO_ON : result;
@@ -290,10 +290,10 @@ void wasi_spot_done(struct wasi_spot *spot)
     wasi_node_done(&spot->node);
 }
 
-int wasi_walk(struct wasi_call *call, const struct wasi_descriptor *dir, const char *path, bool follow,
+int wasi_walk(struct wasi_call *call, const struct wasi_descriptor *dir, const char *path, enum wasi_links links,
               struct wasi_spot *ret_spot)
 {
-    struct walk walk = { .call = call, .dir = dir, .given = path, .follow = follow, .spot = ret_spot };
+    struct walk walk = { .call = call, .dir = dir, .given = path, .last_link = links, .spot = ret_spot };
     ret_spot->node.upper = ret_spot->node.lower = -1;
     ret_spot->found = (struct wasi_entry){ .fd = -1, .below = -1 };
     ret_spot->slash = ret_spot->dots = false;
