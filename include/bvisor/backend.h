@@ -232,6 +232,10 @@ struct bv_wasm_backend_options { /* zero-initialised: the defaults */
     const int *own_fds;      /* then: directories (for new files in them) and files that this process itself still writes to; at most 4 */
     size_t own_fd_count;
     uint64_t fuel_per_micro; /* units of work that one microsecond of cpu_micros is; 0: 1,000; at most 1,000,000 */
+    /* The same module with the same arguments, environment, files and input does the same at every run: random bytes are a function of seed, and
+     * the clocks begin at clock_ns (the realtime clock's nanoseconds since 1970) and move only by sleeps, which take no time. The profile says so. */
+    bool deterministic;
+    uint64_t seed, clock_ns;
 };
 /* Runs WebAssembly modules in this process, in the thread that dispatches or waits for the run. options is copied, the descriptors are not;
  * NULL: the defaults. Compiled modules are kept by the instance, and its runs may be driven by many threads. BV_E_INVALID, BV_E_NOMEM. */

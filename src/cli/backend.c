@@ -1,7 +1,16 @@
 /* cli/backend.c - backends by name, and the library's answers "no" and "failed" put into words. */
 #include "cli/commands.h"
 
+#include <malloc.h>
+#include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <linux/mman.h> /* MADV_POPULATE_WRITE, which older C libraries lack */
+
+#define GUEST_HEAP_BYTES ((size_t)200 << 10)
 
 int cli_tell_error(struct cli *cli, const char *place, const char *source,
                    const struct bv_error *error)
@@ -76,9 +85,25 @@ static enum bv_status make_linux(struct cli *cli, struct bv_backend **ret_backen
     return bv_backend_linux(ret_backend, error);
 }
 
+/* Planning, translating and running even the smallest guest fills this much of the heap. Had all at once instead of by a fault for each
+ * page, it saves about a twentieth of the whole process's time in a virtual machine. Only time depends on it. */
+static void prepare_heap(void)
+{
+    (void)mallopt(M_MMAP_THRESHOLD, 1 << 20);
+    (void)mallopt(M_TRIM_THRESHOLD, 1 << 20); /* what is freed at the end goes with the process */
+    char *room = malloc(GUEST_HEAP_BYTES);
+    const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    if (room != NULL) {
+        const size_t skipped = (page - (uintptr_t)room % page) % page;
+        (void)madvise(room + skipped, (GUEST_HEAP_BYTES - skipped) / page * page, MADV_POPULATE_WRITE);
+        free(room);
+    }
+}
+
 /* The command runs one guest and ends, so it confines itself first; its report is what it still writes afterwards. */
 static enum bv_status make_wasm(struct cli *cli, struct bv_backend **ret_backend, struct bv_error *error)
 {
+    prepare_heap();
     const struct bv_wasm_backend_options options = { .confine_process = true,
                                                      .own_fds = &cli->report.fd,
                                                      .own_fd_count = cli->report.open };

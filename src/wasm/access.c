@@ -118,27 +118,21 @@ bool bv_wasm_compile_call_indirect(struct bv_wasm_compiler *c, bool tail)
 
 /* ---- variables ---- */
 
-bool bv_wasm_compile_local(struct bv_wasm_compiler *c, uint8_t opcode)
+bool bv_wasm_compile_local_set(struct bv_wasm_compiler *c, uint8_t opcode)
 {
     uint32_t index;
     struct bv_wasm_local local;
     struct bv_wasm_entry value;
-    if (!bv_wasm_read_u32(c->reader, &index) || !bv_wasm_find_local(c, index, &local)) {
+    if (!bv_wasm_read_u32(c->reader, &index) || !bv_wasm_find_local(c, index, &local) ||
+        !bv_wasm_pop(c, local.type, &value)) {
         return false;
     }
-    if (opcode != 0x20) { /* local.set, local.tee */
-        if (!bv_wasm_pop(c, local.type, &value)) {
-            return false;
-        }
-        bv_wasm_assign_local(c, index, &local, &value);
-        if (opcode == 0x21) {
-            return true;
-        }
+    bv_wasm_assign_local(c, index, &local, &value);
+    if (opcode == 0x22) {
+        c->local_uses[index]++;
+        bv_wasm_push(c, local.type, BV_WASM_IN_LOCAL, index);
     }
-    c->local_uses[index]++;
-    uint32_t before = c->stack_count;
-    bv_wasm_push(c, local.type, BV_WASM_IN_LOCAL, index);
-    return c->stack_count > before; /* else out of memory, noted */
+    return true;
 }
 
 bool bv_wasm_compile_global(struct bv_wasm_compiler *c, uint8_t opcode)

@@ -12,7 +12,7 @@
 
 #define ARENA_ALIGNMENT   16
 #define ARENA_FIRST_BYTES 1024
-#define ARENA_BLOCK_BYTES 16384
+#define ARENA_BLOCK_BYTES 16384 /* the largest of what is not larger than a block; each is twice the one before */
 
 struct bv_wasm_arena_block {
     struct bv_wasm_arena_block *next;
@@ -62,14 +62,10 @@ void bv_wasm_dealloc(struct bv_wasm_budget *budget, void *memory, size_t size)
     }
 }
 
-bool bv_wasm_grow(struct bv_wasm_budget *budget, void *array, uint32_t *capacity, uint64_t need,
-                  size_t element_bytes)
+/* To exactly this many elements; what is new holds anything. */
+static bool resize(struct bv_wasm_budget *budget, void *array, uint32_t *capacity, uint64_t wanted,
+                   size_t element_bytes)
 {
-    if (need <= *capacity) {
-        return true;
-    }
-    uint64_t wanted = *capacity < 32 ? 64 : (uint64_t)*capacity * 2;
-    wanted = wanted < need ? need : wanted;
     uint64_t bytes, old_bytes = (uint64_t)*capacity * element_bytes;
     if (wanted > UINT32_MAX || bv_ckd_mul(&bytes, wanted, element_bytes) ||
         !bv_wasm_charge(budget, bytes - old_bytes)) {
@@ -82,10 +78,47 @@ bool bv_wasm_grow(struct bv_wasm_budget *budget, void *array, uint32_t *capacity
         bv_wasm_discharge(budget, bytes - old_bytes);
         return false;
     }
-    memset((unsigned char *)grown + old_bytes, 0, bytes - old_bytes);
     memcpy(array, &grown, sizeof(grown));
     *capacity = (uint32_t)wanted;
     return true;
+}
+
+static uint64_t doubled(uint32_t capacity, uint64_t need)
+{
+    uint64_t wanted = capacity < 32 ? 64 : (uint64_t)capacity * 2;
+    return wanted < need ? need : wanted;
+}
+
+bool bv_wasm_grow(struct bv_wasm_budget *budget, void *array, uint32_t *capacity, uint64_t need,
+                  size_t element_bytes)
+{
+    if (need <= *capacity) {
+        return true;
+    }
+    uint64_t old_bytes = (uint64_t)*capacity * element_bytes;
+    if (!resize(budget, array, capacity, doubled(*capacity, need), element_bytes)) {
+        return false;
+    }
+    unsigned char *grown;
+    memcpy(&grown, array, sizeof(grown));
+    memset(grown + old_bytes, 0, (uint64_t)*capacity * element_bytes - old_bytes);
+    return true;
+}
+
+bool bv_wasm_grow_raw(struct bv_wasm_budget *budget, void *array, uint32_t *capacity, uint64_t need,
+                      size_t element_bytes)
+{
+    return need <= *capacity ||
+           resize(budget, array, capacity, doubled(*capacity, need), element_bytes);
+}
+
+void bv_wasm_expect(struct bv_wasm_budget *budget, void *array, uint32_t *capacity, uint64_t count,
+                    size_t element_bytes)
+{
+    if (count > *capacity && count <= UINT32_MAX &&
+        count <= (budget->limit_bytes - budget->used_bytes) / 2 / element_bytes) {
+        (void)resize(budget, array, capacity, count, element_bytes);
+    }
 }
 
 bool bv_wasm_shrink(struct bv_wasm_budget *budget, void *array, uint32_t *capacity, uint32_t count,
@@ -154,7 +187,8 @@ void bv_wasm_unmap(struct bv_wasm_budget *budget, uint8_t *memory, uint64_t size
 
 static struct bv_wasm_arena_block *add_block(struct bv_wasm_arena *arena, uint64_t size)
 {
-    uint64_t block_bytes = arena->blocks ? ARENA_BLOCK_BYTES : ARENA_FIRST_BYTES;
+    uint64_t block_bytes = arena->blocks ? 2 * (uint64_t)arena->blocks->size : ARENA_FIRST_BYTES;
+    block_bytes = block_bytes > ARENA_BLOCK_BYTES ? ARENA_BLOCK_BYTES : block_bytes;
     block_bytes = size > block_bytes ? size : block_bytes;
     struct bv_wasm_arena_block *block = bv_wasm_alloc(arena->budget, sizeof(*block) + block_bytes);
     if (block) {

@@ -13,6 +13,10 @@ void *bv_wasm_alloc(struct bv_wasm_budget *budget, size_t size);                
 void bv_wasm_dealloc(struct bv_wasm_budget *budget, void *memory, size_t size); /* size as at bv_wasm_alloc(); NULL is a no-op */
 /* Grows *array so that it holds need elements, by doubling; new elements are zeroed. False: nothing changed. */
 bool bv_wasm_grow(struct bv_wasm_budget *budget, void *array, uint32_t *capacity, uint64_t need, size_t element_bytes);
+/* The same, but new elements hold anything: for who writes each before it is read. */
+bool bv_wasm_grow_raw(struct bv_wasm_budget *budget, void *array, uint32_t *capacity, uint64_t need, size_t element_bytes);
+/* Makes room for as many elements as are expected, which saves growing; new elements hold anything. Does nothing where the budget is tight. */
+void bv_wasm_expect(struct bv_wasm_budget *budget, void *array, uint32_t *capacity, uint64_t count, size_t element_bytes);
 /* Gives back what is beyond count elements; count 0 frees. False: nothing changed. */
 bool bv_wasm_shrink(struct bv_wasm_budget *budget, void *array, uint32_t *capacity, uint32_t count, size_t element_bytes);
 

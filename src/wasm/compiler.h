@@ -222,7 +222,7 @@ void bv_wasm_make_dead(struct bv_wasm_compiler *c);
 
 bool bv_wasm_compile_call(struct bv_wasm_compiler *c, bool tail);
 bool bv_wasm_compile_call_indirect(struct bv_wasm_compiler *c, bool tail);
-bool bv_wasm_compile_local(struct bv_wasm_compiler *c, uint8_t opcode);
+bool bv_wasm_compile_local_set(struct bv_wasm_compiler *c, uint8_t opcode); /* local.set, local.tee */
 bool bv_wasm_compile_global(struct bv_wasm_compiler *c, uint8_t opcode);
 bool bv_wasm_read_memory_access(struct bv_wasm_compiler *c, uint8_t alignment, uint32_t *ret_memory, uint32_t *ret_offset);
 bool bv_wasm_read_memory_index(struct bv_wasm_compiler *c, uint32_t *ret_memory);

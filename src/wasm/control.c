@@ -280,8 +280,8 @@ static bool push_block(struct bv_wasm_compiler *c, const struct bv_wasm_block *b
         return bv_wasm_fail_limit(c->reader, c->reader->at, BV_WASM_LIMIT_NESTING);
     }
     if (c->block_count >= c->block_capacity &&
-        !bv_wasm_grow(c->budget, &c->blocks, &c->block_capacity, (uint64_t)c->block_count + 1,
-                      sizeof(*c->blocks))) {
+        !bv_wasm_grow_raw(c->budget, &c->blocks, &c->block_capacity, (uint64_t)c->block_count + 1,
+                          sizeof(*c->blocks))) {
         return bv_wasm_fail_nomem(c->reader);
     }
     c->blocks[c->block_count++] = *block;

@@ -22,8 +22,8 @@ bool bv_wasm_grow_code(struct bv_wasm_compiler *c, uint32_t units)
     if (module->code_units + (uint64_t)units > BV_WASM_MAX_CODE_UNITS) {
         return bv_wasm_fail_limit(c->reader, c->reader->at, BV_WASM_LIMIT_CODE_UNITS);
     }
-    return bv_wasm_grow(c->budget, &module->code, &module->code_capacity,
-                        module->code_units + (uint64_t)units, sizeof(*module->code)) ||
+    return bv_wasm_grow_raw(c->budget, &module->code, &module->code_capacity,
+                            module->code_units + (uint64_t)units, sizeof(*module->code)) ||
            bv_wasm_fail_nomem(c->reader);
 }
 
@@ -41,8 +41,9 @@ static void add_mark(struct bv_wasm_compiler *c, uint32_t key)
     if (c->dead || c->pending == 0) {
         return; /* no mark means nothing pending */
     }
-    if (!bv_wasm_grow(c->budget, &module->marks, &module->mark_capacity,
-                      (uint64_t)module->mark_count + 1, sizeof(*module->marks))) {
+    if (module->mark_count == module->mark_capacity &&
+        !bv_wasm_grow_raw(c->budget, &module->marks, &module->mark_capacity,
+                          (uint64_t)module->mark_count + 1, sizeof(*module->marks))) {
         (void)bv_wasm_fail_nomem(c->reader);
         return;
     }
@@ -60,8 +61,9 @@ void bv_wasm_mark_label(struct bv_wasm_compiler *c)
     c->last = c->previous = BV_WASM_NONE; /* whoever jumps here has not run what stands before */
     uint32_t here = c->module->code_units;
     if (c->fuse && !c->dead && (c->label_count == 0 || c->labels[c->label_count - 1] != here)) {
-        if (!bv_wasm_grow(c->budget, &c->labels, &c->label_capacity, (uint64_t)c->label_count + 1,
-                          sizeof(*c->labels))) {
+        if (c->label_count == c->label_capacity &&
+            !bv_wasm_grow_raw(c->budget, &c->labels, &c->label_capacity,
+                              (uint64_t)c->label_count + 1, sizeof(*c->labels))) {
             (void)bv_wasm_fail_nomem(c->reader);
             return;
         }

@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-#define FIRST_CELLS  1024
+#define FIRST_CELLS  256
 #define FIRST_FRAMES 32
 
 /* Code of the engine's own: below the first frame, around a host function that is called from outside, after a tail call to one. */
@@ -39,11 +39,11 @@ const char *bv_wasm_trap_text(enum bv_wasm_trap trap)
 
 enum bv_wasm_trap bv_wasm_grow_cells(struct bv_wasm_store *store, uint64_t need)
 {
+    if (need > store->cells_max) { /* asked first: an array that grew by doubling may be larger than what may be used of it */
+        return BV_WASM_TRAP_STACK;
+    }
     if (need <= store->cell_capacity && store->cells) { /* a frame of no cells still needs an address */
         return BV_WASM_TRAP_NONE;
-    }
-    if (need > store->cells_max) {
-        return BV_WASM_TRAP_STACK;
     }
     uint64_t wanted = store->cell_capacity ? need : need > FIRST_CELLS ? need : FIRST_CELLS;
     wanted = wanted > store->cells_max ? store->cells_max : wanted;

@@ -17,8 +17,8 @@ bool bv_wasm_mismatch(struct bv_wasm_compiler *c)
 void bv_wasm_push_slow(struct bv_wasm_compiler *c, uint32_t cells)
 {
     if (c->stack_count >= c->stack_capacity &&
-        !bv_wasm_grow(c->budget, &c->stack, &c->stack_capacity, (uint64_t)c->stack_count + 1,
-                      sizeof(*c->stack))) {
+        !bv_wasm_grow_raw(c->budget, &c->stack, &c->stack_capacity, (uint64_t)c->stack_count + 1,
+                          sizeof(*c->stack))) {
         (void)bv_wasm_fail_nomem(c->reader);
     }
     if (c->height + cells > c->height_limit) {
@@ -72,6 +72,9 @@ void bv_wasm_push_slots(struct bv_wasm_compiler *c, const uint8_t *types, uint32
 
 bool bv_wasm_check_top(struct bv_wasm_compiler *c, const uint8_t *types, uint32_t count)
 {
+    if (count == 0) {
+        return true;
+    }
     const struct bv_wasm_block *block = &c->blocks[c->block_count - 1];
     if (!take_steps(c, count)) {
         return false;
@@ -158,8 +161,9 @@ static bool add_run(struct bv_wasm_compiler *c, uint32_t count, uint8_t type)
     if (count == 0) {
         return true;
     }
-    if (!bv_wasm_grow(c->budget, &c->runs, &c->run_capacity, (uint64_t)c->run_count + 1,
-                      sizeof(*c->runs))) {
+    if (c->run_count == c->run_capacity &&
+        !bv_wasm_grow_raw(c->budget, &c->runs, &c->run_capacity, (uint64_t)c->run_count + 1,
+                          sizeof(*c->runs))) {
         return bv_wasm_fail_nomem(c->reader);
     }
     c->local_count += count;
@@ -207,7 +211,8 @@ static bool expand(struct bv_wasm_compiler *c)
 {
     uint64_t body_bytes = (uint64_t)(c->reader->end - c->reader->at);
     c->expanded = c->local_count <= EXPAND_ALWAYS + 4 * body_bytes ? c->local_count : 0;
-    if (!bv_wasm_grow(c->budget, &c->locals, &c->local_capacity, c->expanded, sizeof(*c->locals)) ||
+    if (!bv_wasm_grow_raw(c->budget, &c->locals, &c->local_capacity, c->expanded,
+                          sizeof(*c->locals)) ||
         !bv_wasm_grow(c->budget, &c->local_uses, &c->uses_capacity, c->local_count,
                       sizeof(*c->local_uses))) {
         return bv_wasm_fail_nomem(c->reader);

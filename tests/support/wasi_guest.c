@@ -155,18 +155,6 @@ void guest_start(struct guest *guest, const struct bv_wasi_options *options)
     if (!guest->memory || bv_wasi_new(options, &guest->wasi, &why) != 0) {
         give_up(why ? why : "memory");
     }
-    for (size_t i = 0; i < 46; i++) {
-        const struct bv_wasi_function *row = bv_wasi_function_at(i);
-        const struct bv_wasm_import import = { { BV_WASI_MODULE, (uint32_t)strlen(BV_WASI_MODULE) },
-                                               { row->name, (uint32_t)strlen(row->name) },
-                                               BV_WASM_FUNC,
-                                               row->type };
-        guest->functions[i] = bv_wasi_link(guest->wasi, NULL, &import, &why);
-        if (!guest->functions[i]) {
-            give_up(why);
-        }
-        guest->functions[i]->row = row;
-    }
 }
 
 void guest_start_at(struct guest *guest, const char *host_path, enum bv_wasi_access access)
@@ -246,16 +234,51 @@ static int drive(struct guest *guest, const struct bv_wasm_extern *function,
     }
 }
 
+static size_t row_of(const char *name)
+{
+    /* Where the name stood that was last looked for: a fuzz target asks for few names, each in one place, a hundred times an input. */
+    static struct {
+        const char *name;
+        size_t row;
+    } known[64];
+    const size_t place = ((uintptr_t)name >> 2 ^ (uintptr_t)name >> 8) % 64;
+    if (known[place].name == name &&
+        strcmp(bv_wasi_function_at(known[place].row)->name, name) == 0) {
+        return known[place].row;
+    }
+    for (size_t i = 0; i < 46; i++) {
+        if (strcmp(bv_wasi_function_at(i)->name, name) == 0) {
+            known[place].name = name;
+            known[place].row = i;
+            return i;
+        }
+    }
+    give_up(name);
+}
+
+/* Linked when first called. */
+static const struct bv_wasm_extern *function_of(struct guest *guest, const char *name)
+{
+    const size_t i = row_of(name);
+    if (!guest->functions[i]) {
+        const char *why = NULL;
+        const struct bv_wasi_function *row = bv_wasi_function_at(i);
+        const struct bv_wasm_import import = { { BV_WASI_MODULE, (uint32_t)strlen(BV_WASI_MODULE) },
+                                               { row->name, (uint32_t)strlen(row->name) },
+                                               BV_WASM_FUNC,
+                                               row->type };
+        guest->functions[i] = bv_wasi_link(guest->wasi, NULL, &import, &why);
+        if (!guest->functions[i]) {
+            give_up(why);
+        }
+        guest->functions[i]->row = row;
+    }
+    return guest->functions[i];
+}
+
 int guest_call(struct guest *guest, const char *name, ...)
 {
-    const struct bv_wasm_extern *function = NULL;
-    for (size_t i = 0; i < 46; i++) {
-        function =
-            strcmp(guest->functions[i]->row->name, name) == 0 ? guest->functions[i] : function;
-    }
-    if (!function) {
-        give_up(name);
-    }
+    const struct bv_wasm_extern *function = function_of(guest, name);
     union bv_wasm_value args[9];
     va_list list;
     va_start(list, name);

@@ -89,6 +89,22 @@ const uint8_t *command_echo(struct module *m, size_t *ret_size)
                   ret_size);
 }
 
+const uint8_t *command_random(struct module *m, size_t *ret_size)
+{
+    *m = (struct module){ 0 };
+    (void)module_import(m, WASI, "random_get", "ii", "i");
+    (void)module_import(m, WASI, "clock_time_get", "iIi", "i");
+    (void)module_import(m, WASI, "fd_write", "iiii", "i");
+    put_iovec(m, 16);
+    /* TEXT is 0x80 2 in LEB128. random_get(TEXT, 8); clock_time_get(0, 0, TEXT + 8); fd_write(1, IOVEC, 1, COUNT) */
+    return finish(m,
+                  module_function(m, "", "", "",
+                                  CODE(0x41, 0x80, 2, 0x41, 8, 0x10, 0, 0x1a, 0x41, 0, 0x42, 0,
+                                       0x41, 0x80, 2, 0x41, 8, 0x6a, 0x10, 1, 0x1a, 0x41, 1, 0x41,
+                                       IOVEC, 0x41, 1, 0x41, COUNT, 0x10, 2, 0x1a, 0x0b)),
+                  ret_size);
+}
+
 const uint8_t *command_trap(struct module *m, size_t *ret_size)
 {
     *m = (struct module){ 0 };

@@ -11,6 +11,7 @@ const uint8_t *command_spin(struct module *m, size_t *ret_size);
 const uint8_t *command_sleep(struct module *m, uint64_t nanos, size_t *ret_size);
 const uint8_t *command_exit(struct module *m, uint32_t code, size_t *ret_size);
 const uint8_t *command_echo(struct module *m, size_t *ret_size); /* one read of stdin, written to stdout */
+const uint8_t *command_random(struct module *m, size_t *ret_size); /* eight random bytes, then the realtime clock, to stdout */
 const uint8_t *command_trap(struct module *m, size_t *ret_size);
 
 struct command_spec {

@@ -384,12 +384,44 @@ static void test_depth(void)
     module_free(&m);
 }
 
+/* However the array of cells has grown until then: the trap comes with the first frame that does not fit. */
+static void test_wide_frames(uint32_t width)
+{
+    struct module m = { 0 };
+    size_t size;
+    char locals[16];
+    (void)snprintf(locals, sizeof(locals), "%uI", width);
+    EXPORT(m, module_function(&m, "", "", locals, CODE(0x10, 0, 0x0b)));
+    const uint8_t *bytes = module_finish(&m, &size);
+    struct bv_wasm_module *module = NULL;
+    struct bv_wasm_budget budget = { .limit_bytes = 1 << 26 };
+    const struct bv_wasm_store_options options = { .frames_max = 200000, .cells_max = 100000 };
+    struct bv_wasm_store *store = bv_wasm_store_new(&budget, &options);
+    struct bv_wasm_instance *instance;
+    struct bv_wasm_extern *start;
+    struct bv_wasm_error error;
+    bool good = bv_wasm_compile(bytes, size, NULL, 1 << 20, &module, &error) == BV_WASM_OK &&
+                bv_wasm_instantiate(store, module, NULL, &instance, &start, &error) == BV_WASM_OK;
+    tap_ok(good && bv_wasm_call(store, bv_wasm_instance_export(instance, "f", 1, NULL), NULL, 0) &&
+               bv_wasm_resume(store, UINT64_MAX) == BV_WASM_STEP_TRAPPED &&
+               bv_wasm_trapped(store) == BV_WASM_TRAP_STACK &&
+               bv_wasm_fuel_used(store) == options.cells_max / width,
+           "endless recursion in frames of %u cells ends where the cells do", width);
+    bv_wasm_store_free(store);
+    bv_wasm_module_free(module);
+    module_free(&m);
+}
+
 int main(void)
 {
+    static const uint32_t widths[] = { 1, 3, 255, 256, 257, 300, 1023, 1025, 1500, 40000, 50000 };
     test_samples();
     test_units();
     test_host();
     test_from_outside();
     test_depth();
+    for (size_t i = 0; i < sizeof(widths) / sizeof(widths[0]); i++) {
+        test_wide_frames(widths[i]);
+    }
     return tap_done();
 }

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "commands.h"
+#include "base/check.h"
 #include "support/tap.h"
 
 /* ---- allocations that fail ---- */
@@ -270,6 +271,52 @@ static void test_options(void)
     module_free(&m);
 }
 
+/* What the guest saw of random numbers and time, as the report has it. NULL: no report; freed by the caller. */
+static char *seen(const struct bv_wasm_backend_options *options)
+{
+    struct module m;
+    size_t size;
+    struct command_spec command;
+    struct bv_backend *backend = NULL;
+    char *text = NULL;
+    const uint8_t *bytes = command_random(&m, &size);
+    command_spec_init(&command, bytes, size);
+    if (bv_backend_wasm(options, &backend, NULL) == BV_OK) {
+        struct bv_report *report = command_run(backend, &command.spec, NULL);
+        char *document = NULL;
+        if (bv_report_outcome(report) == BV_OUTCOME_COMPLETED && bv_report_json(report, &document, NULL) == BV_OK) {
+            const char *begin = strstr(document, "\"captured\""), *end = strstr(document, "\"denied\"");
+            text = begin && end ? strndup(begin, (size_t)(end - begin)) : NULL;
+        }
+        bv_free(document);
+        bv_report_free(report);
+    }
+    bv_backend_free(backend);
+    module_free(&m);
+    return text;
+}
+
+static void test_deterministic(void)
+{
+    const struct bv_wasm_backend_options first = { .deterministic = true, .seed = 7, .clock_ns = 5 },
+                                         other = { .deterministic = true, .seed = 8, .clock_ns = 5 },
+                                         later = { .deterministic = true, .seed = 7, .clock_ns = 6 };
+    char *texts[] = { seen(&first), seen(&first), seen(&other), seen(&later), seen(NULL), seen(NULL) };
+    bool all = true;
+    for (size_t i = 0; i < BV_COUNT(texts); i++) {
+        all = all && texts[i] && strstr(texts[i], "\"bytes\":16");
+    }
+    if (tap_ok(all, "a guest writes eight random bytes and the time")) {
+        tap_ok(strcmp(texts[0], texts[1]) == 0, "the same at each run when that was asked for");
+        tap_ok(strcmp(texts[0], texts[2]) != 0, "others with another seed");
+        tap_ok(strcmp(texts[0], texts[3]) != 0, "another time with another clock");
+        tap_ok(strcmp(texts[4], texts[5]) != 0, "and never the same when it was not asked for");
+    }
+    for (size_t i = 0; i < BV_COUNT(texts); i++) {
+        free(texts[i]);
+    }
+}
+
 /* ---- confinement ---- */
 
 static void *idle(void *argument)
@@ -390,6 +437,7 @@ int main(void)
     test_stdin(backend);
     test_dropped(backend);
     test_options();
+    test_deterministic();
     bv_backend_free(backend);
     test_nomem();
     return tap_done();

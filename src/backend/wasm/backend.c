@@ -65,6 +65,9 @@ enum bv_status bv_backend_wasm(const struct bv_wasm_backend_options *options,
     context->fuel_per_micro =
         options->fuel_per_micro > 0 ? options->fuel_per_micro : GUEST_FUEL_PER_MICRO_DEFAULT;
     context->confine_process = options->confine_process;
+    context->deterministic = options->deterministic;
+    context->seed = options->seed;
+    context->clock_ns = options->clock_ns;
     context->own_fd_count = options->own_fd_count;
     for (size_t i = 0; i < options->own_fd_count; i++) {
         context->own_fds[i] = options->own_fds[i];

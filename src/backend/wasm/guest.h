@@ -24,6 +24,7 @@ enum guest_word {
 #define GUEST_FACT_ENGINE   "engine"
 #define GUEST_FACT_FUEL     "fuel_per_micro"
 #define GUEST_FACT_NAN      "nan"
+#define GUEST_FACT_WORLD    "random_and_clocks" /* "host", or the seed and the beginning */
 #define GUEST_FACT_OPENAT2  "openat2"
 #define GUEST_FACT_CONFINE  "confine_process" /* "asked" or "not asked" */
 #define GUEST_FACT_LANDLOCK "landlock_abi"
@@ -42,7 +43,8 @@ enum guest_word {
 struct guest_context {
     struct bv_wasm_cache *cache;
     uint64_t fuel_per_micro;
-    bool confine_process;
+    bool confine_process, deterministic;
+    uint64_t seed, clock_ns; /* deterministic */
     int own_fds[GUEST_OWN_FDS_MAX]; /* the host's; borrowed */
     size_t own_fd_count;
 };
@@ -58,12 +60,13 @@ enum bv_status guest_examine(void *context, const struct bv_spec *spec, int work
 #define GUEST_ROOTS_MAX (BV_ROOTS_MAX + BV_EXPOSES_MAX + 1)
 struct guest_place { const char *source; struct bv_wasi_root root; }; /* source: host path; NULL: the temp root. root.fd is not filled */
 struct guest_world {
-    struct guest_place places[GUEST_ROOTS_MAX]; /* declared roots in the intent's order, the temp root, exposed paths */
     size_t place_count;
     size_t dot_root;
     const char *dot_path;  /* NULL: the first declared root, else the temp root */
     bool cwd_outside;      /* the working directory lies in no place */
     uint64_t fuel_limit, wall_ns, resident_bytes, handles, storage_bytes; /* UINT64_MAX: none */
+    /* Declared roots in the intent's order, the temp root, exposed paths. Last, so that what is not used need not be zeroed. */
+    struct guest_place places[GUEST_ROOTS_MAX];
 };
 void guest_lower(const struct bv_intent *intent, uint64_t fuel_per_micro, struct guest_world *ret_world);
 /* How many descriptors a guest begins with: 0, 1, 2 and its preopens; kept files come on top. */
@@ -105,7 +108,6 @@ struct guest_verdict { enum bv_outcome outcome; struct bv_exit exit; int cause; 
 struct guest_run {
     const struct bv_execution *execution;
     struct guest_context *context;
-    struct guest_world world;
     int root_fds[GUEST_ROOTS_MAX];
     int upper_fds[GUEST_ROOTS_MAX], work_fds[GUEST_ROOTS_MAX]; /* of staged places; -EBADF: of others */
     struct guest_temp temp;
@@ -136,6 +138,8 @@ struct guest_run {
     uint64_t fuel;
     struct bv_wasi_usage usage;
     char *calls;                    /* "fd_write 3, path_open 1": what was allowed; heap */
+
+    struct guest_world world;       /* last, for its places */
 };
 
 enum bv_status guest_start(void *context, const struct bv_execution *execution, void **ret_run, struct bv_error *error);

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -271,6 +272,10 @@ static void make_world(struct guest_run *run)
         .denied_context = run,
         .handles_max = world->handles,
         .storage_max_bytes = world->storage_bytes,
+        .seeded = run->context->deterministic,
+        .seed = run->context->seed,
+        .frozen = run->context->deterministic,
+        .frozen_ns = run->context->clock_ns,
         .fuel_per_micro = execution->profile->word[GUEST_FUEL_PER_MICRO],
         .budget = &run->budget,
     };
@@ -391,10 +396,11 @@ static enum bv_status open_watch(struct guest_run *run, struct bv_error *error)
 static struct guest_run *run_new(struct guest_context *context,
                                  const struct bv_execution *execution)
 {
-    struct guest_run *run = calloc(1, sizeof *run);
+    struct guest_run *run = malloc(sizeof *run);
     if (!run) {
         return NULL;
     }
+    memset(run, 0, offsetof(struct guest_run, world.places)); /* the places are many pages */
     run->execution = execution;
     run->context = context;
     run->epoll_fd = run->ready_fd = run->timer_fd = run->wait_fd = -EBADF;

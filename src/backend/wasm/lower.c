@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 
+#include <stddef.h>
 #include <string.h>
 
 static bool is_below(const char *path, const char *top)
@@ -94,7 +95,7 @@ static uint64_t scaled(uint64_t limit, uint64_t factor)
 void guest_lower(const struct bv_intent *intent, uint64_t fuel_per_micro,
                  struct guest_world *ret_world)
 {
-    memset(ret_world, 0, sizeof(*ret_world));
+    memset(ret_world, 0, offsetof(struct guest_world, places));
     for (size_t i = 0; i < intent->root_count; i++) {
         const struct bv_root *root = &intent->roots[i];
         add_place(ret_world, root->path, root->path, root->access, BV_WASI_ROOT_DECLARED,

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <linux/openat2.h>
 #include <linux/seccomp.h>
 #include <stdio.h>
@@ -49,6 +50,17 @@ static enum bv_status set_landlock(struct bv_snapshot *facts, struct bv_error *e
     return bv_snapshot_set(facts, GUEST_FACT_LANDLOCK, text, error);
 }
 
+static enum bv_status set_world(const struct guest_context *context, struct bv_snapshot *facts,
+                                struct bv_error *error)
+{
+    char text[80] = "host";
+    if (context->deterministic) {
+        (void)snprintf(text, sizeof text, "seed %" PRIu64 ", clock %" PRIu64 " ns", context->seed,
+                       context->clock_ns);
+    }
+    return bv_snapshot_set(facts, GUEST_FACT_WORLD, text, error);
+}
+
 enum bv_status guest_probe(void *pointer, struct bv_snapshot *facts, struct bv_error *error)
 {
     const struct guest_context *context = pointer;
@@ -59,6 +71,7 @@ enum bv_status guest_probe(void *pointer, struct bv_snapshot *facts, struct bv_e
         bv_snapshot_set(facts, GUEST_FACT_ENGINE, GUEST_ENGINE " " BV_VERSION_STRING, error);
     status = status == BV_OK ? bv_snapshot_set(facts, GUEST_FACT_FUEL, fuel, error) : status;
     status = status == BV_OK ? bv_snapshot_set(facts, GUEST_FACT_NAN, "canonical", error) : status;
+    status = status == BV_OK ? set_world(context, facts, error) : status;
     status = status == BV_OK
                  ? bv_snapshot_set(facts, GUEST_FACT_CONFINE,
                                    context->confine_process ? "asked" : "not asked", error)
