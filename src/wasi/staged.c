@@ -14,7 +14,8 @@
 
 #include "base/check.h"
 
-#define TEMPORARY "new" /* a thing's name in the work directory until it has its own */
+#define TEMPORARY     "new" /* a thing's name in the work directory until it has its own */
+#define ANCESTORS_MAX 4096
 
 static int from_host(int result)
 {
@@ -288,15 +289,17 @@ static bool same(const struct stat *a, const struct stat *b)
 
 /* Is the directory at `top` the node, or above it? Both in one root. If both are in the upper layer, which nobody else changes, by climbing; else by the
  * paths of their lower parts, which do not change. */
-static bool holds(const struct bv_wasi *wasi, const struct wasi_spot *top, const struct wasi_node *node)
+static bool holds(const struct wasi_call *call, const struct wasi_spot *top, const struct wasi_node *node)
 {
+    const struct bv_wasi *wasi = call->wasi;
     struct stat own, here, end;
     if (top->found.upper && node->upper >= 0) {
         int fd = wasi_fd_copy(node->upper);
         bool found = false, more = fstat(top->found.fd, &own) == 0 && fstat(wasi->roots[node->root].upper, &end) == 0;
-        while (more && fd >= 0 && fstat(fd, &here) == 0) {
+        for (int level = 0; more && fd >= 0 && fstat(fd, &here) == 0; level++) {
             found = same(&here, &own);
-            more = !found && !same(&here, &end);
+            more = !found && !same(&here, &end) && level < ANCESTORS_MAX; /* deeper down the kernel finds it when it is to move */
+            bv_wasm_caller_charge(call->caller, 1);
             const int up = more ? openat(fd, "..", O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
             (void)close(fd);
             fd = up;
@@ -331,10 +334,10 @@ static int judge_rename(const struct wasi_call *call, const struct wasi_spot *fr
     if (wasi_path_is_root(call->wasi, &from->found.stat) || (there && wasi_path_is_root(call->wasi, &to->found.stat))) {
         return WASI_EBUSY;
     }
-    if (directory && holds(call->wasi, from, &to->node)) {
+    if (directory && holds(call, from, &to->node)) {
         return WASI_EINVAL;
     }
-    if (there && S_ISDIR(to->found.stat.st_mode) && holds(call->wasi, to, &from->node)) {
+    if (there && S_ISDIR(to->found.stat.st_mode) && holds(call, to, &from->node)) {
         return WASI_ENOTEMPTY;
     }
     const bool one_name = there && strcmp(from->name, to->name) == 0 &&
