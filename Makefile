@@ -73,6 +73,7 @@ tsan: build-tsan/build.ninja
 .PHONY: property bench-staging
 property: all
 	@python3 tests/stage/property.py --bvisor build/bvisor --ops build/tests/stage/ops --sequences $(if $(filter command line,$(origin N)),$(N),10000)
+	@python3 tests/stage/property.py --bvisor build/bvisor --ops build/tests/stage/ops --guest tests/stage/ops.c --sequences $(if $(filter command line,$(origin N)),$(N),10000)
 
 bench-staging: all
 	@python3 bench/staging.py

@@ -3,7 +3,7 @@
  * An input is a list of calls: which, on which descriptor, with paths put together from components that matter (dots, links
  * in and out, slashes, what is no UTF-8), rights and flags. After each input: what lies outside and what is read-only are
  * as they were, no call read the secret, every descriptor can be closed, and the storage that was counted is what a walk
- * over the root finds. */
+ * over the root finds. Each input is run twice: in a live root, and in a staged one, which itself must then be as it was laid out. */
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
@@ -76,7 +76,7 @@ static void build_world(void)
         (void)snprintf(world, sizeof(world), "/tmp/bvt-fuzz-XXXXXX");
         FUZZ_CHECK(mkdtemp(world));
     }
-    static const char *const dirs[] = { "out", "out/dir", "ro", "ro/d", "in" };
+    static const char *const dirs[] = { "out", "out/dir", "ro", "ro/d", "in", "up", "work" };
     for (size_t i = 0; i < sizeof(dirs) / sizeof(dirs[0]); i++) {
         FUZZ_CHECK(mkdir(at(dirs[i]), 0700) == 0);
     }
@@ -99,9 +99,14 @@ static int clean_one(const char *path, const struct stat *st, int type, struct F
     return walk->level > 0 ? remove(path) : 0;
 }
 
+static bool staged;
+static const char *const lower[] = { "in", "in/d", "in/f", "in/d/g", "in/l" };
+static struct stat lower_was[5];
+
 static void build_root(void)
 {
     FUZZ_CHECK(nftw(at("in"), clean_one, 16, FTW_DEPTH | FTW_PHYS) == 0);
+    FUZZ_CHECK(nftw(at("up"), clean_one, 32, FTW_DEPTH | FTW_PHYS) == 0);
     (void)mkdir(at("in/d"), 0700);
     put("in/f", "0123456789");
     put("in/d/g", "inner");
@@ -110,6 +115,9 @@ static void build_root(void)
     lay("/etc", "in/e");
     lay("new", "in/n");
     FUZZ_CHECK(lstat(at("in/f"), &base[0]) == 0 && lstat(at("in/d/g"), &base[1]) == 0);
+    for (int i = 0; i < 5; i++) {
+        FUZZ_CHECK(lstat(at(lower[i]), &lower_was[i]) == 0);
+    }
 }
 
 /* ---- one call ---- */
@@ -289,6 +297,15 @@ static void check_outside(void)
     }
 }
 
+static void check_lower(void)
+{
+    for (int i = 0; i < 5; i++) {
+        struct stat st;
+        FUZZ_CHECK(lstat(at(lower[i]), &st) == 0 && st.st_ino == lower_was[i].st_ino && st.st_ctim.tv_sec == lower_was[i].st_ctim.tv_sec &&
+                   st.st_ctim.tv_nsec == lower_was[i].st_ctim.tv_nsec);
+    }
+}
+
 static void check_storage(struct guest *g)
 {
     struct bv_wasi_usage usage;
@@ -300,8 +317,8 @@ static void check_storage(struct guest *g)
     FUZZ_CHECK(usage.handles_open == 0);
     grown = 0;
     memcpy(counted, laid, sizeof(laid));
-    counted_count = 4;
-    FUZZ_CHECK(nftw(at("in"), count_one, 16, FTW_PHYS) == 0);
+    counted_count = staged ? 0 : 4;
+    FUZZ_CHECK(nftw(at(staged ? "up" : "in"), count_one, 16, FTW_PHYS) == 0);
     FUZZ_CHECK(usage.storage_bytes == grown && grown <= STORAGE_LIMIT);
 }
 
@@ -317,18 +334,21 @@ static void start(struct guest *g)
     options.root_count = 2;
     options.handles_max = 64;
     options.storage_max_bytes = STORAGE_LIMIT;
+    const struct bv_wasi_stage stages[] = { { staged ? open(at("up"), O_PATH) : -1, staged ? open(at("work"), O_PATH) : -1 }, { -1, -1 } };
+    options.stages = stages;
     guest_start(g, &options);
     (void)close(roots[0].fd);
     (void)close(roots[1].fd);
+    if (staged) {
+        (void)close(stages[0].upper_fd);
+        (void)close(stages[0].work_fd);
+    }
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+static void play(const uint8_t *data, size_t size)
 {
     struct input in = { data, size };
     struct guest g;
-    if (world[0] == '\0') {
-        build_world();
-    }
     build_root();
     note_links();
     start(&g);
@@ -343,5 +363,21 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     check_outside();
     check_storage(&g);
     guest_stop(&g);
+    if (staged) {
+        check_lower();
+        FUZZ_CHECK(rmdir(at("work")) == 0 && mkdir(at("work"), 0700) == 0); /* nothing is left in it */
+        FUZZ_CHECK(lstat(at("."), &as_it_was[0]) == 0);
+    }
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    if (world[0] == '\0') {
+        build_world();
+    }
+    for (int turn = 0; turn < 2; turn++) {
+        staged = turn > 0;
+        play(data, size);
+    }
     return 0;
 }

@@ -111,7 +111,7 @@ static enum bv_status check_mounts(struct check *check, const char *path)
     if (status != BV_OK || !found) {
         return status;
     }
-    (void)snprintf(why, sizeof why, "something is mounted at %.180s, and overlayfs stages one file system only: what is below %.180s would be missing", place,
+    (void)snprintf(why, sizeof why, "something is mounted at %.180s, and only one file system is staged: what is below %.180s would be missing", place,
                    path);
     return refuse(check, why, "grant the directories beside it");
 }

@@ -97,6 +97,7 @@ static enum bv_wasm_answer enter(void *context, struct bv_wasm_caller *caller,
             &call)) { /* another call than the one that waited: what that one had in mind is void */
         wasi->pending = NULL;
         wasi->pending_done = 0;
+        wasi_copy_drop(wasi);
         wasi->calls[call.row - rows]++;
         bv_wasm_caller_charge(caller, call.row->cost);
     }

@@ -5,11 +5,15 @@
  * of 63 bits, and telldir() of a 32-bit guest has 32. The kernel's entries are kept until the guest has taken them: a guest
  * that reads on where it stopped, as all libraries do, causes no seek, and a change of the directory between two calls
  * neither repeats nor loses what was not touched, also on file systems whose positions only count. An entry that does not
- * fit fills the guest's buffer and is not taken. */
+ * fit fills the guest's buffer and is not taken.
+ *
+ * A directory of two layers is read one after the other: first the lower, without the names that the upper layer hides, then of
+ * the upper what the lower has not. In that order a name is handed out once, also when its file is copied up between two calls. */
 #include "wasi/state.h"
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -25,6 +29,8 @@ struct wasi_listing {
     uint64_t *positions; /* positions[n]: where the kernel goes on behind entry n + 1 */
     size_t known, room;  /* of positions */
     size_t at, size;     /* of bytes */
+    bool upper;          /* which layer `bytes` are of, and the kernel stands in */
+    size_t split;        /* entries of the lower layer, once all are known; else SIZE_MAX */
     _Alignas(struct dirent64) char bytes[LISTING_BYTES];
 };
 
@@ -50,7 +56,14 @@ static int open_listing(struct bv_wasi *wasi, struct wasi_descriptor *dir)
         wasi_release_memory(wasi, sizeof(*dir->listing));
         return WASI_ENOMEM;
     }
+    dir->listing->split = SIZE_MAX;
     return WASI_SUCCESS;
+}
+
+/* What is read now: of one layer its only directory. */
+static int fd_of(const struct wasi_descriptor *dir)
+{
+    return !dir->layers ? dir->fd : dir->listing->upper ? dir->layers->upper : dir->layers->lower;
 }
 
 /* Room to remember one more position. */
@@ -80,8 +93,12 @@ static int move_to(const struct wasi_descriptor *dir, uint64_t cookie)
     if (cookie > listing->known) {
         return WASI_EINVAL;
     }
+    if (cookie == 0) { /* from the start is from the start */
+        listing->split = SIZE_MAX;
+    }
+    listing->upper = cookie > listing->split;
     const uint64_t position = cookie > 0 ? listing->positions[cookie - 1] : 0;
-    if (lseek(dir->fd, (off_t)position, SEEK_SET) < 0) {
+    if (lseek(fd_of(dir), (off_t)position, SEEK_SET) < 0) {
         return wasi_errno(errno);
     }
     listing->cookie = cookie;
@@ -89,26 +106,92 @@ static int move_to(const struct wasi_descriptor *dir, uint64_t cookie)
     return WASI_SUCCESS;
 }
 
-/* The entry at the cookie; NULL at the end. */
-static int peek(struct bv_wasi *wasi, const struct wasi_descriptor *dir,
-                const struct dirent64 **ret_entry)
+/* The lower layer is at its end: the upper one goes on, if there is one. */
+static bool change_layer(const struct wasi_descriptor *dir)
 {
     struct wasi_listing *listing = dir->listing;
-    if (listing->at == listing->size) {
-        const ssize_t size = getdents64(dir->fd, listing->bytes, sizeof(listing->bytes));
+    if (!dir->layers || listing->upper || dir->layers->upper < 0) {
+        return false;
+    }
+    listing->upper = true;
+    listing->split = (size_t)listing->cookie;
+    return lseek(dir->layers->upper, 0, SEEK_SET) == 0;
+}
+
+static int fill(const struct wasi_descriptor *dir)
+{
+    struct wasi_listing *listing = dir->listing;
+    if (listing->at < listing->size) {
+        return WASI_SUCCESS;
+    }
+    do {
+        const ssize_t size = getdents64(fd_of(dir), listing->bytes, sizeof(listing->bytes));
         if (size < 0) {
             return wasi_errno(errno);
         }
         listing->at = 0;
         listing->size = (size_t)size;
+    } while (listing->size == 0 && change_layer(dir));
+    return WASI_SUCCESS;
+}
+
+static uint8_t kind_of(mode_t mode)
+{
+    return S_ISREG(mode)   ? DT_REG
+           : S_ISDIR(mode) ? DT_DIR
+           : S_ISLNK(mode) ? DT_LNK
+           : S_ISCHR(mode) ? DT_CHR
+           : S_ISBLK(mode) ? DT_BLK
+                           : DT_UNKNOWN;
+}
+
+static bool is_dots(const char *name)
+{
+    return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
+}
+
+/* In a directory of two layers: whether this entry is one of the merged directory, and what it is there. */
+static bool is_shown(const struct wasi_descriptor *dir, struct dirent64 *entry)
+{
+    const struct wasi_layers *layers = dir->layers;
+    struct stat st;
+    if (is_dots(entry->d_name) || !layers) {
+        return !layers || !dir->listing->upper || layers->lower < 0;
     }
-    if (listing->at == listing->size) {
+    if (dir->listing->upper) {
+        return fstatat(layers->lower, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0 &&
+               !(entry->d_type == DT_CHR && fstatat(layers->upper, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && wasi_layer_is_whiteout(&st));
+    }
+    if (layers->upper < 0 || fstatat(layers->upper, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0) {
+        return true;
+    }
+    if (!S_ISDIR(st.st_mode) || entry->d_type != DT_DIR) { /* a merged directory keeps the lower's number */
+        entry->d_ino = st.st_ino;
+    }
+    entry->d_type = kind_of(st.st_mode);
+    return !wasi_layer_is_whiteout(&st);
+}
+
+/* The entry at the cookie; NULL at the end, or, when *ret_more, where the next is to be looked at. */
+static int peek(struct bv_wasi *wasi, const struct wasi_descriptor *dir,
+                const struct dirent64 **ret_entry, bool *ret_more)
+{
+    struct wasi_listing *listing = dir->listing;
+    const int result = fill(dir);
+    *ret_more = false;
+    if (result != WASI_SUCCESS || listing->at == listing->size) {
+        return result;
+    }
+    struct dirent64 *entry = (void *)(listing->bytes + listing->at);
+    if (!is_shown(dir, entry)) {
+        listing->at += entry->d_reclen;
+        *ret_more = true;
         return WASI_SUCCESS;
     }
     if (!make_room(wasi, listing)) {
         return WASI_ENOMEM;
     }
-    *ret_entry = (const void *)(listing->bytes + listing->at);
+    *ret_entry = entry;
     return WASI_SUCCESS;
 }
 
@@ -156,9 +239,14 @@ static int list(struct wasi_call *call, struct wasi_descriptor *dir, uint8_t *bu
             wasi->pending_cookie = dir->listing->cookie;
             return wasi_go_on(call);
         }
-        const int result = peek(wasi, dir, &entry);
+        bool more;
+        const int result = peek(wasi, dir, &entry, &more);
         if (result != WASI_SUCCESS) {
             return result;
+        }
+        if (more) {
+            bv_wasm_caller_charge(call->caller, 1);
+            continue;
         }
         if (!entry) {
             break;
@@ -189,6 +277,9 @@ int wasi_fd_readdir(struct wasi_call *call)
     if (result == WASI_SUCCESS && (wasi->roots[dir->root].access & BV_WASI_READ) == 0) {
         wasi_deny_path(call, BV_WASI_DENIED_READ, dir, ".");
         result = WASI_EACCES;
+    }
+    if (result == WASI_SUCCESS && dir->layers && dir->layers->gone) { /* as a directory that was removed is: empty */
+        return wasi_store_u32(call, call->args[4].i32, 0);
     }
     if (result == WASI_SUCCESS) {
         result = open_listing(wasi, dir);

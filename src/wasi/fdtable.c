@@ -124,7 +124,9 @@ void wasi_table_remove(struct bv_wasi *wasi, size_t number)
     struct wasi_descriptor *descriptor = &wasi->table[number];
     BV_ASSERT(number < wasi->table_size && descriptor->kind != WASI_FREE);
     settle(wasi, descriptor);
-    if (!descriptor->borrowed) {
+    if (descriptor->layers) {
+        wasi_layers_free(wasi, descriptor->layers);
+    } else if (!descriptor->borrowed) {
         (void)close(descriptor->fd);
     }
     wasi_listing_free(wasi, descriptor->listing);

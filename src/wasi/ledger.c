@@ -155,6 +155,22 @@ bool wasi_ledger_has(const struct bv_wasi *wasi, dev_t dev, ino_t ino)
     return entry && entry->ino == ino;
 }
 
+void wasi_ledger_begin(struct bv_wasi *wasi, size_t root, const struct stat *stat, uint64_t bytes)
+{
+    uint64_t room;
+    wasi_ledger_forget(wasi, stat->st_dev, stat->st_ino); /* of another file that had this inode */
+    (void)wasi_ledger_room(wasi, root, stat->st_dev, stat->st_ino, &room); /* reserved: does not fail */
+    wasi_ledger_change(wasi, stat->st_dev, stat->st_ino, (int64_t)bytes);
+}
+
+void wasi_ledger_name_gone(struct bv_wasi *wasi, const struct stat *before)
+{
+    if (!S_ISDIR(before->st_mode) && before->st_nlink == 1 &&
+        !wasi_table_holds(wasi, before->st_dev, before->st_ino, NULL)) {
+        wasi_ledger_forget(wasi, before->st_dev, before->st_ino);
+    }
+}
+
 int wasi_names_room(struct wasi_call *call)
 {
     struct bv_wasi *wasi = call->wasi;

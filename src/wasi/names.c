@@ -1,7 +1,7 @@
 /* wasi/names.c - calls that make, remove, move or read names: each acts on one component of a directory that path.c opened.
  *
- * With open.c these are the only functions that change the tree of a root by name; what one day stages a guest's writes
- * (copy on write, whiteouts) takes the place of the *at() calls in these two files and of getdents in dir.c. */
+ * With open.c these are the only functions that change the tree of a root by name. In a staged root what is right to do is
+ * found out here and done by staged.c, in the upper layer. */
 #include "wasi/state.h"
 
 #include <errno.h>
@@ -59,14 +59,10 @@ static bool look_at(const struct wasi_place *place, struct stat *ret_stat)
     return fstatat(place->parent, place->name, ret_stat, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
-/* A name is gone. If it was the last of its file, what the guest had added to that comes back once nobody holds it. */
 static void name_gone(struct bv_wasi *wasi, const struct stat *before)
 {
     wasi_names_change(wasi, -1);
-    if (!S_ISDIR(before->st_mode) && before->st_nlink == 1 &&
-        !wasi_table_holds(wasi, before->st_dev, before->st_ino, NULL)) {
-        wasi_ledger_forget(wasi, before->st_dev, before->st_ino);
-    }
+    wasi_ledger_name_gone(wasi, before);
 }
 
 int wasi_path_create_directory(struct wasi_call *call)
@@ -74,6 +70,11 @@ int wasi_path_create_directory(struct wasi_call *call)
     struct wasi_place place;
     int result = take_place(call, WASI_RIGHT_PATH_CREATE_DIRECTORY, 1, WASI_EEXIST, &place);
     if (result != WASI_SUCCESS) {
+        return result;
+    }
+    if (place.staged) {
+        result = wasi_staged_mkdir(call, &place.spot);
+        wasi_path_leave(&place);
         return result;
     }
     result = wasi_names_room(call);
@@ -95,6 +96,11 @@ int wasi_path_unlink_file(struct wasi_call *call)
     if (result != WASI_SUCCESS) {
         return result;
     }
+    if (place.staged) {
+        result = wasi_staged_unlink(call, &place.spot);
+        wasi_path_leave(&place);
+        return result;
+    }
     const bool known = look_at(&place, &before);
     result = wasi_result(unlinkat(place.parent, with_slash(&place), 0));
     if (result == WASI_SUCCESS && known) {
@@ -110,6 +116,11 @@ int wasi_path_remove_directory(struct wasi_call *call)
     struct stat before;
     int result = take_place(call, WASI_RIGHT_PATH_REMOVE_DIRECTORY, 1, WASI_EINVAL, &place);
     if (result != WASI_SUCCESS) {
+        return result;
+    }
+    if (place.staged) {
+        result = wasi_staged_rmdir(call, &place.spot);
+        wasi_path_leave(&place);
         return result;
     }
     if (look_at(&place, &before) && wasi_path_is_root(call->wasi, &before)) {
@@ -130,7 +141,15 @@ struct two {
     struct wasi_place from, to;
 };
 
-/* Both places of a rename or link, in one root that may be written to: another is another file system, EXDEV. */
+/* What a link is to be made to must be there before anything is said of where. */
+static int see_source(const struct wasi_place *from)
+{
+    struct stat unused;
+    return from->staged ? (from->spot.found.fd < 0 ? WASI_ENOENT : WASI_SUCCESS)
+                        : wasi_result(fstatat(from->parent, from->name, &unused, AT_SYMLINK_NOFOLLOW));
+}
+
+/* Both places of a rename or link (whose arguments begin one later), in one root that may be written to: another is another file system, EXDEV. */
 static int take_two(struct wasi_call *call, uint32_t first, uint64_t from_right, uint64_t to_right,
                     int from_dots, int to_dots, struct two *two)
 {
@@ -153,7 +172,10 @@ static int take_two(struct wasi_call *call, uint32_t first, uint64_t from_right,
     if (result != WASI_SUCCESS) {
         return result;
     }
-    result = find_place(call, to_dir, to, to_dots, &two->to);
+    result = first == 2 ? see_source(&two->from) : WASI_SUCCESS;
+    if (result == WASI_SUCCESS) {
+        result = find_place(call, to_dir, to, to_dots, &two->to);
+    }
     if (result == WASI_SUCCESS && two->from.root != two->to.root) {
         wasi_path_leave(&two->to);
         result = WASI_EXDEV;
@@ -177,6 +199,11 @@ int wasi_path_rename(struct wasi_call *call)
     int result = take_two(call, 1, WASI_RIGHT_PATH_RENAME_SOURCE, WASI_RIGHT_PATH_RENAME_TARGET,
                           WASI_EBUSY, WASI_EBUSY, &two);
     if (result != WASI_SUCCESS) {
+        return result;
+    }
+    if (two.from.staged) {
+        result = wasi_staged_rename(call, &two.from.spot, &two.to.spot);
+        leave_two(&two);
         return result;
     }
     const bool from_known = look_at(&two.from, &from), to_known = look_at(&two.to, &to);
@@ -208,6 +235,11 @@ int wasi_path_link(struct wasi_call *call)
     if (result != WASI_SUCCESS) {
         return result;
     }
+    if (two.from.staged) {
+        result = wasi_staged_link(call, &two.from.spot, &two.to.spot);
+        leave_two(&two);
+        return result;
+    }
     struct stat from;
     if (!look_at(&two.from, &from)) {
         result = wasi_errno(errno);
@@ -235,7 +267,6 @@ static int make_symlink(struct wasi_call *call, const char *target, struct wasi_
     struct bv_wasi *wasi = call->wasi;
     const size_t size = strlen(target);
     struct stat made;
-    uint64_t room;
     int result = wasi_names_room(call);
     if (result == WASI_SUCCESS && wasi_ledger_left(wasi, place->root) < size) {
         wasi_deny_storage(call);
@@ -252,11 +283,7 @@ static int make_symlink(struct wasi_call *call, const char *target, struct wasi_
     }
     wasi_names_change(wasi, 1);
     if (look_at(place, &made) && S_ISLNK(made.st_mode)) {
-        wasi_ledger_forget(wasi, made.st_dev,
-                           made.st_ino); /* an inode that was another file's once */
-        (void)wasi_ledger_room(wasi, place->root, made.st_dev, made.st_ino,
-                               &room); /* reserved: does not fail */
-        wasi_ledger_change(wasi, made.st_dev, made.st_ino, (int64_t)size);
+        wasi_ledger_begin(wasi, place->root, &made, size);
     }
     return WASI_SUCCESS;
 }
@@ -283,7 +310,7 @@ int wasi_path_symlink(struct wasi_call *call)
     }
     result = find_place(call, dir, path, WASI_EEXIST, &place);
     if (result == WASI_SUCCESS) {
-        result = make_symlink(call, target, &place);
+        result = place.staged ? wasi_staged_symlink(call, target, &place.spot) : make_symlink(call, target, &place);
         wasi_path_leave(&place);
     }
     return result;

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
@@ -20,6 +21,9 @@ struct opening {
     uint32_t oflags, fdflags;
     uint64_t base, inheriting;
     size_t root;
+    bool entered; /* the thing is a root by itself, and found in another */
+    struct wasi_layers *layers; /* of what was opened */
+    char where[PATH_MAX];
 };
 
 /* The memory devices that every program may expect: null, zero, full, random, urandom. */
@@ -149,6 +153,154 @@ static int look_and_open(struct opening *o, int *ret_fd, struct stat *ret_stat)
     return result;
 }
 
+/* ---- in layers ---- */
+
+/* A name that nobody has is made: in a staged root in the upper layer. */
+static int create_at(struct opening *o, struct wasi_spot *spot, int *ret_fd)
+{
+    if (spot->slash) {
+        return WASI_EISDIR;
+    }
+    int result = wasi_path_may(o->call, o->dir, o->path, o->root, BV_WASI_WRITE);
+    if (result == WASI_SUCCESS && (o->base & WASI_RIGHT_FD_READ) != 0) {
+        result = wasi_path_may(o->call, o->dir, o->path, o->root, BV_WASI_READ);
+    }
+    if (result != WASI_SUCCESS) {
+        return result;
+    }
+    struct bv_wasi *wasi = o->call->wasi;
+    if (wasi->roots[o->root].staged) {
+        return wasi_staged_create(o->call, spot, file_flags(o), ret_fd);
+    }
+    result = wasi_names_room(o->call);
+    if (result != WASI_SUCCESS) {
+        return result;
+    }
+    const int fd = wasi_within(spot->node.lower, spot->name,
+                               file_flags(o) | (uint64_t)(O_CREAT | O_EXCL | O_NOFOLLOW), 0666);
+    if (fd < 0) { /* somebody was faster: it is there then */
+        return fd == -EEXIST && (o->oflags & WASI_OFLAG_EXCL) == 0 ? WASI_EAGAIN : wasi_errno(-fd);
+    }
+    wasi_names_change(wasi, 1);
+    *ret_fd = fd;
+    return WASI_SUCCESS;
+}
+
+/* A directory for reading, in each layer that has it. */
+static int open_directory_at(struct opening *o, const struct wasi_entry *found, int *ret_fd)
+{
+    struct bv_wasi *wasi = o->call->wasi;
+    const uint64_t flags = O_RDONLY | O_DIRECTORY;
+    const struct wasi_root *root = &wasi->roots[o->root];
+    const bool entered = o->entered && root->staged; /* the spot is of the root around it, which has the lower part alone */
+    const int upper_path = entered ? root->upper : found->upper ? found->fd : -1;
+    const int lower_path = entered ? root->fd : found->upper ? found->below : found->fd;
+    const int upper = upper_path >= 0 ? wasi_within(upper_path, ".", flags, 0) : -1;
+    const int lower = lower_path >= 0 ? wasi_within(lower_path, ".", flags, 0) : -1;
+    int result = upper < 0 && upper_path >= 0   ? wasi_errno(-upper)
+                 : lower < 0 && lower_path >= 0 ? wasi_errno(-lower)
+                                                : WASI_SUCCESS;
+    if (result == WASI_SUCCESS && root->staged && lower >= 0) {
+        o->layers = wasi_layers_new(wasi, upper, lower, o->where);
+        result = o->layers ? WASI_SUCCESS : WASI_ENOMEM;
+    }
+    if (result != WASI_SUCCESS) {
+        if (upper >= 0) {
+            (void)close(upper);
+        }
+        if (lower >= 0) {
+            (void)close(lower);
+        }
+        return result;
+    }
+    *ret_fd = upper >= 0 ? upper : lower;
+    return WASI_SUCCESS;
+}
+
+/* The copy that is written to in the place of a lower file. */
+static int copy_for_writing(struct opening *o, struct wasi_spot *spot)
+{
+    if (!S_ISREG(spot->found.stat.st_mode)) {
+        wasi_deny_path(o->call, BV_WASI_DENIED_DEVICE, o->dir, o->path);
+        return WASI_EACCES; /* what is written to it would reach the host */
+    }
+    const int may = wasi_layer_may(spot->found.fd, W_OK);
+    return may < 0 ? wasi_errno(-may) : wasi_copy_up(o->call, spot, (o->oflags & WASI_OFLAG_TRUNC) == 0);
+}
+
+static int open_file_at(struct opening *o, struct wasi_spot *spot, int *ret_fd, struct stat *ret_stat)
+{
+    struct bv_wasi *wasi = o->call->wasi;
+    const bool staged = wasi->roots[o->root].staged;
+    int result = WASI_SUCCESS;
+    if (staged && !spot->found.upper && wants_write(o)) {
+        result = copy_for_writing(o, spot);
+    }
+    if (result != WASI_SUCCESS) {
+        return result;
+    }
+    const int fd = wasi_within(spot->found.upper ? spot->node.upper : spot->node.lower, spot->name,
+                               file_flags(o) | (uint64_t)O_NOFOLLOW, 0);
+    if (fd < 0) {
+        return wasi_errno(-fd);
+    }
+    if (fstat(fd, ret_stat) != 0 || ret_stat->st_ino != spot->found.stat.st_ino ||
+        ret_stat->st_dev != spot->found.stat.st_dev) {
+        (void)close(fd);
+        return WASI_EAGAIN;
+    }
+    if (staged && !spot->found.upper && S_ISREG(ret_stat->st_mode)) {
+        o->layers = wasi_layers_new(wasi, -1, fd, o->where);
+        if (!o->layers) {
+            (void)close(fd);
+            return WASI_ENOMEM;
+        }
+    }
+    *ret_fd = fd;
+    return WASI_SUCCESS;
+}
+
+/* Where in its root the found thing lies, for as long as the lower layer has a part in it. */
+static int name_place(struct opening *o, const struct wasi_spot *spot)
+{
+    const char *where = o->entered ? "" : spot->node.where, *name = o->entered ? "" : spot->name;
+    const int size = snprintf(o->where, sizeof(o->where), "%s%s%s", where, where[0] != '\0' && name[0] != '\0' ? "/" : "", name);
+    return size < (int)sizeof(o->where) ? WASI_SUCCESS : WASI_ENAMETOOLONG;
+}
+
+/* look_and_open() where roots have layers. WASI_WAIT: a file is being copied. */
+static int walk_and_open(struct opening *o, int *ret_fd, struct stat *ret_stat)
+{
+    struct wasi_spot spot;
+    int result = wasi_walk(o->call, o->dir, o->path, o->follow ? WASI_LINKS_FOLLOW : WASI_LINKS_STAY, &spot);
+    if (result != WASI_SUCCESS) {
+        return result;
+    }
+    o->root = spot.root;
+    o->entered = spot.root != spot.node.root;
+    if (spot.found.fd < 0) {
+        result = (o->oflags & WASI_OFLAG_CREAT) != 0 ? create_at(o, &spot, ret_fd) : WASI_ENOENT;
+        if (result == WASI_SUCCESS) {
+            result = wasi_result(fstat(*ret_fd, ret_stat));
+            wasi_ledger_forget(o->call->wasi, ret_stat->st_dev, ret_stat->st_ino); /* of another file that had this inode */
+        }
+    } else if (spot.slash && !S_ISDIR(spot.found.stat.st_mode)) {
+        result = WASI_ENOTDIR;
+    } else {
+        *ret_stat = spot.found.stat;
+        result = judge(o, ret_stat);
+        result = result == WASI_SUCCESS ? name_place(o, &spot) : result;
+        if (result == WASI_SUCCESS) {
+            result = S_ISDIR(ret_stat->st_mode) ? open_directory_at(o, &spot.found, ret_fd)
+                                                : open_file_at(o, &spot, ret_fd, ret_stat);
+        }
+    }
+    wasi_spot_done(&spot);
+    return result;
+}
+
+/* ---- the descriptor ---- */
+
 static struct wasi_descriptor describe(const struct opening *o, int fd, const struct stat *st)
 {
     struct wasi_descriptor made = { .type = wasi_filetype(st->st_mode),
@@ -156,6 +308,7 @@ static struct wasi_descriptor describe(const struct opening *o, int fd, const st
                                     .root = o->root,
                                     .dev = st->st_dev,
                                     .ino = st->st_ino,
+                                    .layers = o->layers,
                                     .flags = (uint16_t)o->fdflags };
     if (S_ISDIR(st->st_mode)) {
         made.kind = WASI_DIRECTORY;
@@ -184,7 +337,9 @@ static int finish(const struct opening *o, int fd, const struct stat *st, uint32
         result = number < 0 ? wasi_errno(-number)
                             : wasi_store_u32(o->call, ret_offset, (uint32_t)number);
     }
-    if (result != WASI_SUCCESS) {
+    if (result != WASI_SUCCESS && o->layers) {
+        wasi_layers_free(o->call->wasi, o->layers);
+    } else if (result != WASI_SUCCESS) {
         (void)close(fd);
     }
     return result;
@@ -255,7 +410,7 @@ int wasi_path_open(struct wasi_call *call)
     int fd = -1;
     result = WASI_EAGAIN;
     for (int tries = 0; tries < SWAP_TRIES && result == WASI_EAGAIN; tries++) {
-        result = look_and_open(&o, &fd, &st);
+        result = call->wasi->layered ? walk_and_open(&o, &fd, &st) : look_and_open(&o, &fd, &st);
     }
     return result == WASI_SUCCESS ? finish(&o, fd, &st, args[8].i32) : result;
 }
@@ -296,6 +451,28 @@ int wasi_path_filestat_get(struct wasi_call *call)
     return result;
 }
 
+/* Of the copy in the upper layer. */
+static int set_staged_times(struct wasi_call *call, const struct wasi_descriptor *dir, const char *path)
+{
+    struct wasi_spot spot;
+    int result = wasi_walk(call, dir, path, (call->args[1].i32 & WASI_LOOKUP_FOLLOW) != 0 ? WASI_LINKS_FOLLOW : WASI_LINKS_STAY, &spot);
+    if (result != WASI_SUCCESS) {
+        return result;
+    }
+    if (spot.found.fd < 0 || spot.root != spot.node.root) {
+        result = spot.found.fd < 0 ? WASI_ENOENT : WASI_EBUSY; /* a root by itself, seen from around it */
+    }
+    if (result == WASI_SUCCESS && !spot.found.upper) {
+        result = wasi_may_set_times(spot.found.fd);
+        result = result == WASI_SUCCESS ? wasi_copy_up(call, &spot, true) : result;
+    }
+    if (result == WASI_SUCCESS) {
+        result = wasi_set_times(call, spot.found.fd, call->args[4].i64, call->args[5].i64, call->args[6].i32);
+    }
+    wasi_spot_done(&spot);
+    return result;
+}
+
 int wasi_path_filestat_set_times(struct wasi_call *call)
 {
     struct wasi_descriptor *dir;
@@ -312,6 +489,10 @@ int wasi_path_filestat_set_times(struct wasi_call *call)
         return result;
     }
     result = wasi_path_may(call, dir, path, root, BV_WASI_WRITE);
+    if (result == WASI_SUCCESS && call->wasi->roots[root].staged) {
+        (void)close(fd);
+        return set_staged_times(call, dir, path);
+    }
     if (result == WASI_SUCCESS) {
         result = wasi_set_times(call, fd, call->args[4].i64, call->args[5].i64, call->args[6].i32);
     }

@@ -6,6 +6,9 @@
  * directory; none of those calls follows a link there, a slash behind the component included. Reading a link and finding
  * the source of a hard link would follow one behind a slash, so they are resolved whole.
  *
+ * Once a root is staged, the layers of a path are two, and walk.c takes it a component at a time: each is opened alone by
+ * wasi_within(), beneath a directory that is held and without following a link; texts of links are walked like the guest's.
+ *
  * The directory is the descriptor that the path is relative to, not its root: that descriptor is all that the guest has in
  * hand. When roots lie beneath each other the innermost decides what may be done: the place is asked for its ancestors
  * until one is a root, by identity and not by name. */
@@ -24,11 +27,11 @@
 #define LINKS_MAX     40   /* as many as the kernel follows */
 #define ANCESTORS_MAX 4096 /* more levels than a path can have components */
 
-int wasi_beneath(int dir, const char *path, uint64_t flags, uint64_t mode)
+static int resolve(int dir, const char *path, uint64_t flags, uint64_t mode, uint64_t more)
 {
     const struct open_how how = { .flags = flags | O_CLOEXEC,
                                   .mode = mode,
-                                  .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS };
+                                  .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | more };
     for (int tries = 0; tries < WASI_RESOLVE_TRIES; tries++) {
         const long fd = syscall(SYS_openat2, dir, path, &how, sizeof(how));
         if (fd >= 0 || (errno != EAGAIN && errno != EINTR)) {
@@ -36,6 +39,16 @@ int wasi_beneath(int dir, const char *path, uint64_t flags, uint64_t mode)
         }
     }
     return -EAGAIN;
+}
+
+int wasi_beneath(int dir, const char *path, uint64_t flags, uint64_t mode)
+{
+    return resolve(dir, path, flags, mode, 0);
+}
+
+int wasi_within(int dir, const char *path, uint64_t flags, uint64_t mode)
+{
+    return resolve(dir, path, flags, mode, RESOLVE_NO_SYMLINKS);
 }
 
 int wasi_path_open_beneath(struct wasi_call *call, const struct wasi_descriptor *dir,
@@ -92,7 +105,11 @@ int wasi_path_directory(struct wasi_call *call, uint32_t fd, uint64_t rights,
     if (result != WASI_SUCCESS) {
         return result;
     }
-    return (*ret_dir)->kind == WASI_DIRECTORY ? wasi_hold(call, *ret_dir, rights) : WASI_ENOTDIR;
+    if ((*ret_dir)->kind != WASI_DIRECTORY) {
+        return WASI_ENOTDIR;
+    }
+    const int refreshed = wasi_layers_refresh(call->wasi, *ret_dir);
+    return refreshed < 0 ? wasi_errno(-refreshed) : wasi_hold(call, *ret_dir, rights);
 }
 
 /* Splits a path: parent gets what is before the last component (`.` if nothing), place its name, slash and dots. */
@@ -285,11 +302,37 @@ int wasi_path_root(struct wasi_call *call, const struct wasi_descriptor *dir, co
 
 /* ---- places ---- */
 
+/* In layers: the same place, found by walking. A directory of a root that is not staged is acted in as ever. */
+static int walk_to_place(struct wasi_call *call, const struct wasi_descriptor *dir,
+                         const char *path, struct wasi_place *place)
+{
+    struct wasi_spot *spot = &place->spot;
+    const int result = wasi_walk(call, dir, path, WASI_LINKS_NAMES, spot);
+    if (result != WASI_SUCCESS) {
+        return result;
+    }
+    place->slash = spot->slash;
+    place->dots = spot->dots;
+    place->root = spot->node.root;
+    memcpy(place->name, spot->name, strlen(spot->name) + 1);
+    place->staged = call->wasi->roots[place->root].staged && !place->dots;
+    if (!place->staged) {
+        place->parent = place->dots ? -1 : spot->node.lower;
+        spot->node.lower = place->dots ? spot->node.lower : -1;
+        wasi_spot_done(spot);
+    }
+    return WASI_SUCCESS;
+}
+
 int wasi_path_place(struct wasi_call *call, const struct wasi_descriptor *dir, const char *path,
                     struct wasi_place *ret_place)
 {
     ret_place->parent = -1;
     ret_place->root = dir->root;
+    ret_place->staged = false;
+    if (call->wasi->layered) {
+        return walk_to_place(call, dir, path, ret_place);
+    }
     int result = open_parent(call, dir, path, ret_place);
     if (result == WASI_SUCCESS &&
         ret_place->dots) { /* the last step, too, may lead above the directory */
@@ -315,11 +358,40 @@ void wasi_path_leave(struct wasi_place *place)
         (void)close(place->parent);
         place->parent = -1;
     }
+    if (place->staged) {
+        wasi_spot_done(&place->spot);
+        place->staged = false;
+    }
+}
+
+static int walk_to_find(struct wasi_call *call, const struct wasi_descriptor *dir, const char *path,
+                        bool follow, int *ret_fd, struct stat *ret_stat, size_t *ret_root)
+{
+    struct wasi_spot spot;
+    int result = wasi_walk(call, dir, path, follow ? WASI_LINKS_FOLLOW : WASI_LINKS_STAY, &spot);
+    if (result != WASI_SUCCESS) {
+        return result;
+    }
+    if (spot.found.fd < 0) {
+        result = WASI_ENOENT;
+    } else if (spot.slash && !S_ISDIR(spot.found.stat.st_mode)) {
+        result = WASI_ENOTDIR;
+    } else {
+        *ret_fd = spot.found.fd;
+        *ret_stat = spot.found.stat;
+        *ret_root = spot.root;
+        spot.found.fd = -1;
+    }
+    wasi_spot_done(&spot);
+    return result;
 }
 
 int wasi_path_find(struct wasi_call *call, const struct wasi_descriptor *dir, const char *path,
                    bool follow, int *ret_fd, struct stat *ret_stat, size_t *ret_root)
 {
+    if (call->wasi->layered) {
+        return walk_to_find(call, dir, path, follow, ret_fd, ret_stat, ret_root);
+    }
     int result = wasi_path_open_beneath(call, dir, path,
                                         O_PATH | (follow ? 0u : (unsigned)O_NOFOLLOW), 0, ret_fd);
     if (result != WASI_SUCCESS) {

@@ -115,8 +115,16 @@ int wasi_fd_filestat_get(struct wasi_call *call)
     if (!at) {
         return WASI_EFAULT;
     }
+    const int refreshed = wasi_layers_refresh(call->wasi, descriptor);
+    if (refreshed < 0) {
+        return wasi_errno(-refreshed);
+    }
     if (descriptor->kind != WASI_SINK && descriptor->kind != WASI_EMPTY) {
         result = wasi_result(fstat(descriptor->fd, &st));
+    }
+    if (result == WASI_SUCCESS && descriptor->layers) { /* the number that it had before it came into the upper layer */
+        st.st_dev = descriptor->dev;
+        st.st_ino = descriptor->ino;
     }
     if (result == WASI_SUCCESS) {
         wasi_put_filestat(at, &st);
@@ -192,12 +200,24 @@ int wasi_set_times(struct wasi_call *call, int fd, uint64_t atim, uint64_t mtim,
     return wasi_result(utimensat(fd, "", times, AT_EMPTY_PATH));
 }
 
+/* Of what is still the lower layer's: its owner's alone, as a copy of it would be anybody's. */
+int wasi_may_set_times(int fd)
+{
+    struct stat st;
+    const int result = wasi_result(fstat(fd, &st));
+    return result == WASI_SUCCESS && st.st_uid != geteuid() ? WASI_EPERM : result;
+}
+
 int wasi_fd_filestat_set_times(struct wasi_call *call)
 {
     struct wasi_descriptor *descriptor;
     int result = wasi_take(call, call->args[0].i32, WASI_RIGHT_FD_FILESTAT_SET_TIMES, &descriptor);
     if (result == WASI_SUCCESS) {
         result = wasi_may_change(call, descriptor);
+    }
+    if (result == WASI_SUCCESS && descriptor->layers) {
+        result = wasi_may_set_times(descriptor->fd);
+        result = result == WASI_SUCCESS ? wasi_copy_up_descriptor(call, descriptor) : result;
     }
     if (result != WASI_SUCCESS) {
         return result;

@@ -31,6 +31,8 @@ struct wasi_root {
     uint64_t limit_bytes, used_bytes;
     dev_t dev;
     ino_t ino;
+    bool staged; /* fd is then the lower layer, which is only ever read */
+    int upper, work;
 };
 
 enum wasi_kind {
@@ -44,6 +46,15 @@ enum wasi_kind {
 
 struct wasi_listing; /* of dir.c: where a directory is read */
 
+/* What a descriptor of a staged root is open on, while the lower layer has a part in it: both layers of a directory, or a
+ * file of the lower one. A thing of the lower layer keeps its path for good: it is never renamed, only hidden. */
+struct wasi_layers {
+    int upper, lower; /* -1: that layer has none (yet) */
+    bool gone;        /* its name was removed, and is another thing's if it is there again */
+    uint64_t epoch;   /* of the layers when it was looked at last */
+    const char *where; /* path below the root, "" itself; of no meaning without a lower part */
+};
+
 struct wasi_descriptor {
     enum wasi_kind kind;
     uint8_t type;   /* enum wasi_filetype */
@@ -55,6 +66,7 @@ struct wasi_descriptor {
     dev_t dev;
     ino_t ino;
     const char *preopen; /* its name, else NULL; owned by the root or constant */
+    struct wasi_layers *layers; /* owns the descriptors then, and fd is one of them; NULL: of one layer alone */
     struct wasi_listing *listing;
 };
 
@@ -69,6 +81,16 @@ struct wasi_ledger {
     size_t capacity, count;
 };
 
+/* A file on its way into the upper layer, a piece each time that the call is resumed. */
+struct wasi_copy {
+    bool active;
+    size_t root;
+    int from, to;
+    dev_t dev;
+    ino_t ino;
+    uint64_t at_bytes, size_bytes;
+};
+
 struct wasi_row;
 
 struct bv_wasi {
@@ -76,6 +98,9 @@ struct bv_wasi {
     struct wasi_root *roots;
     size_t root_count;
     bool nested; /* one root lies beneath another: the innermost decides */
+    bool layered; /* a root is staged: every path is walked by walk.c */
+    uint64_t epoch; /* goes up whenever a directory comes into an upper layer or leaves it */
+    struct wasi_copy copy;
 
     struct wasi_descriptor *table;
     size_t table_size;  /* slots in use or once used */
@@ -188,7 +213,77 @@ uint8_t wasi_filetype(mode_t mode);
 /* May the guest change what this descriptor is open on? EROFS, recorded, if its root does not allow that. */
 int wasi_may_change(struct wasi_call *call, const struct wasi_descriptor *descriptor);
 
+/* layer.c: the two layers of a staged root, one component at a time. 0 or -errno unless they say otherwise. */
+struct wasi_node { /* a directory: of a staged root in two layers, of any other one its descriptor is `lower` */
+    int upper, lower; /* O_PATH; -1: none */
+    size_t root;
+    char where[PATH_MAX]; /* as in wasi_layers */
+};
+struct wasi_entry { /* what stands at a name; of a merged directory the number is the lower's, which does not change */
+    int fd, below;      /* O_PATH; fd -1: nothing; below: the lower part of a directory that the upper layer has too */
+    struct stat stat;
+    bool upper;
+};
+void wasi_node_done(struct wasi_node *node);
+void wasi_entry_done(struct wasi_entry *entry);
+int wasi_fd_copy(int fd);
+int wasi_layer_look(const struct wasi_node *node, const char *name, struct wasi_entry *ret_entry); /* -ENOENT */
+/* Makes the directory in the upper layer, and those above it. */
+int wasi_layer_raise(struct bv_wasi *wasi, struct wasi_node *node);
+/* A directory like `lower` in an upper directory, whatever that one's mode. The descriptor. */
+int wasi_layer_make_like(struct bv_wasi *wasi, int upper, const char *name, int lower);
+/* From the root's work directory to a place in the upper layer: by the guest's right, or whatever the directory's mode. */
+int wasi_layer_place(const struct bv_wasi *wasi, size_t root, const char *temporary, int upper, const char *name, bool forced);
+bool wasi_layer_is_whiteout(const struct stat *stat);
+bool wasi_layer_below(const struct wasi_node *node, const char *name); /* the lower layer has that name */
+int wasi_layer_hide(struct bv_wasi *wasi, size_t root, int upper, const char *name); /* a whiteout there, in the place of what is no directory */
+int wasi_layer_opaque(int upper_dir);
+/* 1: it has no entries but whiteouts, 0: it has. */
+int wasi_layer_is_empty(const struct wasi_entry *directory);
+int wasi_layer_clear(int upper_dir); /* removes the whiteouts in it */
+/* May this process use what is open so? R_OK, W_OK, X_OK. */
+int wasi_layer_may(int fd, int mode);
+struct wasi_layers *wasi_layers_new(struct bv_wasi *wasi, int upper, int lower, const char *where); /* takes the descriptors on success */
+void wasi_layers_free(struct bv_wasi *wasi, struct wasi_layers *layers);
+/* Brings a directory's descriptor up to date with what became of its layers. */
+int wasi_layers_refresh(struct bv_wasi *wasi, struct wasi_descriptor *descriptor);
+void wasi_layers_gone(struct bv_wasi *wasi, const struct wasi_node *node, const char *name); /* for those that are open on it */
+
+/* walk.c: a path through the layers, a component at a time */
+struct wasi_spot {
+    struct wasi_node node; /* the directory that holds the last component */
+    char name[NAME_MAX + 1];
+    bool slash, dots; /* dots: the path ends in the directory itself, and name is empty */
+    struct wasi_entry found;
+    size_t root; /* of what was found, or would be made */
+};
+enum wasi_links { /* what becomes of a link that is the last component */
+    WASI_LINKS_FOLLOW,
+    WASI_LINKS_STAY,  /* it is what is meant, unless a slash stands behind it */
+    WASI_LINKS_NAMES, /* the name is meant, whatever stands there */
+};
+/* Success also when nothing stands there (found.fd -1), with a spot to be given to wasi_spot_done(). */
+int wasi_walk(struct wasi_call *call, const struct wasi_descriptor *dir, const char *path, enum wasi_links links,
+              struct wasi_spot *ret_spot);
+void wasi_spot_done(struct wasi_spot *spot);
+
+/* copy.c: from the lower layer into the upper one; WASI_WAIT: it goes on when the call is resumed. data: with a file's bytes */
+int wasi_copy_up(struct wasi_call *call, struct wasi_spot *spot, bool data);
+int wasi_copy_up_descriptor(struct wasi_call *call, struct wasi_descriptor *descriptor);
+void wasi_copy_drop(struct bv_wasi *wasi); /* what was begun and is not wanted any more */
+
+/* staged.c: what changes names in a staged root. They check neither rights nor access. */
+int wasi_staged_create(struct wasi_call *call, struct wasi_spot *spot, uint64_t flags, int *ret_fd);
+int wasi_staged_mkdir(struct wasi_call *call, struct wasi_spot *spot);
+int wasi_staged_unlink(struct wasi_call *call, struct wasi_spot *spot);
+int wasi_staged_rmdir(struct wasi_call *call, struct wasi_spot *spot);
+int wasi_staged_symlink(struct wasi_call *call, const char *target, struct wasi_spot *spot);
+int wasi_staged_link(struct wasi_call *call, struct wasi_spot *from, struct wasi_spot *to);
+int wasi_staged_rename(struct wasi_call *call, struct wasi_spot *from, struct wasi_spot *to);
+
 /* path.c: the one resolver; see there */
+/* As wasi_beneath(), and no component is a link; with O_PATH and O_NOFOLLOW the last may be, and is opened itself. */
+int wasi_within(int dir, const char *path, uint64_t flags, uint64_t mode);
 int wasi_beneath(int dir, const char *path, uint64_t flags,
                  uint64_t mode); /* a descriptor or -errno; -EXDEV: outside */
 /* The directory of this number, if it holds these rights. */
@@ -202,6 +297,8 @@ struct wasi_place {
     char name[NAME_MAX + 2]; /* that component, with a slash behind it if the path ended in one */
     bool slash, dots;        /* dots: the component is `.` or `..` */
     size_t root;
+    bool staged; /* then the place is spot, and parent is -1 */
+    struct wasi_spot spot;
 };
 int wasi_path_text(struct wasi_call *call, uint32_t offset, uint32_t size, char path[PATH_MAX]);
 int wasi_path_open_beneath(struct wasi_call *call, const struct wasi_descriptor *dir,
@@ -237,6 +334,10 @@ void wasi_ledger_free(struct bv_wasi *wasi);
 /* Room for one more name: ENOSPC, recorded, if there is none. */
 int wasi_names_room(struct wasi_call *call);
 void wasi_names_change(struct bv_wasi *wasi, int by);
+/* This inode is new, and holds so many bytes of the guest's; an entry was reserved. */
+void wasi_ledger_begin(struct bv_wasi *wasi, size_t root, const struct stat *stat, uint64_t bytes);
+/* A name of a file is gone: if it was its last, what the guest had added to that comes back once nobody holds it. */
+void wasi_ledger_name_gone(struct bv_wasi *wasi, const struct stat *before);
 
 /* dir.c */
 void wasi_listing_free(struct bv_wasi *wasi, struct wasi_listing *listing);
@@ -249,6 +350,7 @@ uint64_t wasi_now_ns(const struct bv_wasi *wasi,
 /* stat.c */
 int wasi_set_size(struct wasi_call *call, const struct wasi_descriptor *descriptor, uint64_t size);
 void wasi_put_filestat(uint8_t *at, const struct stat *stat);
+int wasi_may_set_times(int fd);
 int wasi_set_times(struct wasi_call *call, int fd, uint64_t atim, uint64_t mtim, uint32_t flags);
 
 /* The handlers, by file. */

@@ -19,11 +19,11 @@ static int open_directory(int dir, const char *path)
     return fd < 0 && errno == EACCES ? openat(dir, path, O_PATH | O_DIRECTORY | O_CLOEXEC) : fd;
 }
 
-static int add_root(struct bv_wasi *wasi, const struct bv_wasi_root *given)
+static int add_root(struct bv_wasi *wasi, const struct bv_wasi_root *given, const struct bv_wasi_stage *stage)
 {
     struct wasi_root *root = &wasi->roots[wasi->root_count];
     struct stat st;
-    root->fd = -1;
+    root->fd = root->upper = root->work = -1;
     root->name = strdup(given->name);
     if (!root->name) {
         return -ENOMEM;
@@ -36,6 +36,15 @@ static int add_root(struct bv_wasi *wasi, const struct bv_wasi_root *given)
     if (fstat(root->fd, &st) != 0) {
         return -errno;
     }
+    if (stage && stage->upper_fd >= 0) {
+        root->staged = true;
+        root->upper = bv_fd_above_stdio(open_directory(stage->upper_fd, "."));
+        root->work = bv_fd_above_stdio(open_directory(stage->work_fd, "."));
+        if (root->upper < 0 || root->work < 0) {
+            return root->upper < 0 ? root->upper : root->work;
+        }
+        wasi->layered = true;
+    }
     root->access = given->access;
     root->kind = given->kind;
     root->limit_bytes = given->limit_bytes;
@@ -44,23 +53,50 @@ static int add_root(struct bv_wasi *wasi, const struct bv_wasi_root *given)
     return 0;
 }
 
+/* A staged root's, or a directory's in it; nothing of the guest's is in the upper layer yet but the root itself. */
+static int open_staged(struct bv_wasi *wasi, size_t number, const char *path, struct wasi_layers **ret_layers)
+{
+    const struct wasi_root *root = &wasi->roots[number];
+    const bool top = !path || strcmp(path, ".") == 0;
+    const int upper = top ? bv_fd_above_stdio(open_directory(root->upper, ".")) : -1;
+    const int lower = top ? bv_fd_above_stdio(open_directory(root->fd, "."))
+                          : wasi_within(root->fd, path, O_RDONLY | O_DIRECTORY, 0);
+    int result = top && upper < 0 ? upper : lower;
+    if (result >= 0) {
+        *ret_layers = wasi_layers_new(wasi, upper, lower, top ? "" : path);
+        result = !*ret_layers ? -ENOMEM : upper >= 0 ? upper : lower;
+    }
+    if (result < 0 && upper >= 0) {
+        (void)close(upper);
+    }
+    if (result < 0 && lower >= 0) {
+        (void)close(lower);
+    }
+    return result;
+}
+
 static int add_preopen(struct bv_wasi *wasi, size_t root, const char *path, const char *name)
 {
     struct stat st;
+    struct wasi_layers *layers = NULL;
     int fd;
-    if (path) {
+    if (wasi->roots[root].staged) {
+        fd = open_staged(wasi, root, path, &layers);
+    } else if (path) {
         fd = wasi_beneath(wasi->roots[root].fd, path, O_RDONLY | O_DIRECTORY, 0);
     } else {
         fd = bv_fd_above_stdio(open_directory(wasi->roots[root].fd, "."));
     }
-    if (fd < 0 || fstat(fd, &st) != 0) {
+    if (fd < 0 || fstat(layers ? layers->lower : fd, &st) != 0) {
         const int result = fd < 0 ? fd : -errno;
-        if (fd >= 0) {
+        if (layers) {
+            wasi_layers_free(wasi, layers);
+        } else if (fd >= 0) {
             (void)close(fd);
         }
         return result;
     }
-    if (path && wasi->nested && wasi_path_innermost(NULL, wasi, fd, root, &root) != WASI_SUCCESS) {
+    if (path && !layers && wasi->nested && wasi_path_innermost(NULL, wasi, fd, root, &root) != WASI_SUCCESS) {
         (void)close(fd);
         return -ENOENT;
     }
@@ -72,9 +108,12 @@ static int add_preopen(struct bv_wasi *wasi, size_t root, const char *path, cons
                                           .root = root,
                                           .dev = st.st_dev,
                                           .ino = st.st_ino,
+                                          .layers = layers,
                                           .preopen = name };
     const int number = wasi_table_add(wasi, &made, -1);
-    if (number < 0) {
+    if (number < 0 && layers) {
+        wasi_layers_free(wasi, layers);
+    } else if (number < 0) {
         (void)close(fd);
     }
     return number;
@@ -147,7 +186,7 @@ static int fill(struct bv_wasi *wasi, const struct bv_wasi_options *options, con
     }
     *why = "a root cannot be opened as a directory";
     for (size_t i = 0; i < options->root_count; i++) {
-        const int result = add_root(wasi, &options->roots[i]);
+        const int result = add_root(wasi, &options->roots[i], options->stages ? &options->stages[i] : NULL);
         if (result < 0) {
             return result;
         }
@@ -198,6 +237,7 @@ int bv_wasi_new(const struct bv_wasi_options *options, struct bv_wasi **ret_wasi
         return result;
     }
     wasi->options.roots = NULL; /* the caller's, and copied */
+    wasi->options.stages = NULL;
     wasi->usage = (struct bv_wasi_usage){ .handles_open = wasi->usage.handles_open,
                                           .handles_peak = wasi->usage.handles_open };
     *why = NULL;
@@ -210,10 +250,14 @@ void bv_wasi_free(struct bv_wasi *wasi)
     if (!wasi) {
         return;
     }
+    wasi_copy_drop(wasi);
     wasi_table_free(wasi);
     for (size_t i = 0; i < wasi->root_count; i++) {
-        if (wasi->roots[i].fd >= 0) {
-            (void)close(wasi->roots[i].fd);
+        const int held[] = { wasi->roots[i].fd, wasi->roots[i].upper, wasi->roots[i].work };
+        for (size_t k = 0; k < BV_COUNT(held); k++) {
+            if (held[k] >= 0) {
+                (void)close(held[k]);
+            }
         }
         free(wasi->roots[i].name);
     }

@@ -37,6 +37,13 @@ struct bv_wasi_root {
     uint64_t limit_bytes; /* a storage limit of its own; UINT64_MAX: only the common one */
 };
 
+/* What makes a root staged: its fd is then only read, and what the guest changes goes into upper_fd as overlayfs keeps it (copies
+ * of what was changed, a character device 0:0 for what was removed, user.overlay.opaque on a directory that hides another).
+ * work_fd is an empty directory on the same file system. Both are the guest's alone, and borrowed during bv_wasi_new(). */
+struct bv_wasi_stage {
+    int upper_fd, work_fd; /* -1: the root is not staged */
+};
+
 /* Where stdout (1) and stderr (2) go. Neither function blocks. *ret_wait_fd, set when there is no room, is a host descriptor
  * that becomes writable, or -1 when only the owner of the sink can know. */
 struct bv_wasi_sink {
@@ -62,6 +69,7 @@ struct bv_wasi_options {
     size_t arg_count, env_count;
     const struct bv_wasi_root *roots;
     size_t root_count;
+    const struct bv_wasi_stage *stages; /* one a root; NULL: none is staged */
     /* The directory that is `.`: a root's number and a path beneath it. dot_path NULL: the first declared root or, if there
      * is none, the temp root. */
     size_t dot_root;
@@ -145,7 +153,8 @@ bool bv_wasi_ended(const struct bv_wasi *wasi, struct bv_wasi_ending *ret_ending
  * larger through this guest, 0 if it is smaller. A hole counts like data, so the figure does not depend on the file system.
  * Making a file smaller or removing its last name gives back what the guest had added to it, once no descriptor of the guest
  * holds it any more. Names that the guest adds are not bytes; under a limit there may be as many as a file system of that
- * size would have inodes (one for each 4 KiB, at least 1,024). */
+ * size would have inodes (one for each 4 KiB, at least 1,024). In a staged root a copy of what the lower layer has counts whole:
+ * that is by how much the upper layer grew. Names there are those that the lower layer has not. */
 struct bv_wasi_usage {
     uint64_t handles_open, handles_peak, handles_refused;
     uint64_t storage_bytes, storage_peak_bytes, storage_refused;

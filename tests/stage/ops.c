@@ -3,12 +3,17 @@
  * usage: ops make DIR FIRST COUNT        makes COUNT trees DIR/sN, each a function of its number
  *        ops run DIR FIRST COUNT SEED    a sequence on each; every operation and its answer go to standard output
  *        ops model DIR FIRST COUNT SEED  the same on a plain file system, answering as overlayfs documents where it differs
+ *        ops guest-model ...             the same for what a WASI guest can do (below), beside `ops run` compiled for wasm32-wasi
  *
  * What overlayfs documents (overlayfs.rst, "Renaming directories" and "Non-standard behavior"): renaming a directory that the lower layer has gives
  * EXDEV; of a file with several names in the lower layer one name alone is copied up, so that the others keep the old content. The model keeps the
  * inodes of the tree as it was made, and acts so. Hard links to symbolic links are left out. Renaming one name of a file to another of its names does
  * nothing anywhere, for which overlayfs may say ESTALE once it has forgotten that the two are one. Everything else must come out the same, errno for
- * errno and byte for byte. */
+ * errno and byte for byte.
+ *
+ * WASI has no mode, mapping or umask. A guest sets times where a program changes a mode, and where a program writes through a mapping it looks: at what
+ * is there, its size, a file's bytes, a directory's entries. What it makes has the modes that WASI gives it. */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
@@ -16,15 +21,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#ifndef __wasi__
 #include <sys/mman.h>
+#endif
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #define OPERATIONS 24
 #define LOWER_MAX  64
 
-static bool models;
+static bool models, guest;
 static uint64_t state;
+static unsigned long seen; /* what the newest operation saw besides its answer */
 static struct { ino_t ino; bool directory; } lower[LOWER_MAX];
 static size_t lower_count;
 
@@ -135,18 +144,23 @@ static void copy_up(const char *path)
         return;
     }
     const int from = open(path, O_RDONLY | O_NOFOLLOW);
+#ifndef __wasi__
     if (from < 0) { /* what may not be read cannot be copied up by us; the trees are made so that it can */
         must(chmod(path, st.st_mode | 0400) == 0, path);
         copy_up(path);
         must(chmod(path, st.st_mode & 07777) == 0, path);
         return;
     }
+#endif
     const int to = open("copy-up.tmp", O_WRONLY | O_CREAT | O_EXCL, 0600);
     must(to >= 0, "copying up");
     for (ssize_t n; (n = read(from, bytes, sizeof bytes)) != 0;) {
         must(n > 0 && write(to, bytes, (size_t)n) == n, "copying up");
     }
-    must(fchmod(to, st.st_mode & 07777) == 0 && close(from) == 0 && close(to) == 0 && rename("copy-up.tmp", path) == 0, "copying up");
+#ifndef __wasi__
+    must(fchmod(to, st.st_mode & 07777) == 0, "copying up");
+#endif
+    must(close(from) == 0 && close(to) == 0 && rename("copy-up.tmp", path) == 0, "copying up");
 }
 
 static bool starts(const char *path, const char *prefix)
@@ -207,7 +221,8 @@ static int op_write(const char *path, int flags)
     const unsigned size = below(sizeof bytes), at = below(6000);
     memset(bytes, 'A' + (int)below(26), sizeof bytes);
     copy_up(path);
-    const int fd = open(path, O_WRONLY | O_NOFOLLOW | O_NONBLOCK | flags, 0600 | below(0100));
+    const mode_t mode = 0600 | below(0100);
+    const int fd = open(path, O_WRONLY | O_NOFOLLOW | O_NONBLOCK | flags, guest ? 0666 : mode);
     if (fd < 0) {
         return errno;
     }
@@ -216,6 +231,7 @@ static int op_write(const char *path, int flags)
     return result;
 }
 
+#ifndef __wasi__
 static int op_mmap(const char *path)
 {
     struct stat st;
@@ -235,6 +251,7 @@ static int op_mmap(const char *path)
     (void)close(fd);
     return 0;
 }
+#endif
 
 static int op_truncate(const char *path)
 {
@@ -244,9 +261,19 @@ static int op_truncate(const char *path)
         return ELOOP;
     }
     copy_up(path);
-    return done(truncate(path, size));
+    if (!guest) {
+        return done(truncate(path, size));
+    }
+    const int fd = open(path, O_WRONLY | O_NOFOLLOW);
+    if (fd < 0) {
+        return errno;
+    }
+    const int result = done(ftruncate(fd, size));
+    (void)close(fd);
+    return result;
 }
 
+#ifndef __wasi__
 static int op_chmod(const char *path)
 {
     struct stat st;
@@ -257,6 +284,70 @@ static int op_chmod(const char *path)
     copy_up(path);
     return done(chmod(path, lstat(path, &st) == 0 && S_ISDIR(st.st_mode) ? mode | 0700 : mode));
 }
+#endif
+
+/* ---- what a guest does instead ---- */
+
+static unsigned long mix(unsigned long sum, const void *bytes, size_t size)
+{
+    const unsigned char *at = bytes;
+    for (size_t i = 0; i < size; i++) {
+        sum = (sum * 31 + at[i]) & 0xffffffful;
+    }
+    return sum;
+}
+
+static int op_times(const char *path)
+{
+    struct stat st;
+    const struct timespec times[2] = { { 1000000000 + (time_t)below(1000), 0 }, { 1000000000 + (time_t)below(1000), 5 } };
+    if (lstat(path, &st) == 0 && S_ISLNK(st.st_mode)) {
+        return ELOOP;
+    }
+    copy_up(path);
+    const int result = done(utimensat(AT_FDCWD, path, times, AT_SYMLINK_NOFOLLOW));
+    if (result == 0 && lstat(path, &st) == 0) {
+        seen = mix(0, &st.st_mtim.tv_sec, 4);
+    }
+    return result;
+}
+
+/* The sum of all names does not depend on their order, and would show one that comes twice or is hidden. */
+static int look_in(const char *path)
+{
+    DIR *dir = opendir(path);
+    if (!dir) {
+        return errno;
+    }
+    for (const struct dirent *entry; (entry = readdir(dir)) != NULL;) {
+        const unsigned kind = entry->d_type == DT_DIR ? 'd' : entry->d_type == DT_LNK ? 'l' : 'f';
+        seen += mix(kind, entry->d_name, strlen(entry->d_name));
+    }
+    (void)closedir(dir);
+    return 0;
+}
+
+static int op_look(const char *path)
+{
+    struct stat st;
+    char bytes[16384];
+    if (lstat(path, &st) != 0) {
+        return errno;
+    }
+    if (S_ISDIR(st.st_mode)) {
+        return look_in(path);
+    }
+    ssize_t size = S_ISLNK(st.st_mode) ? readlink(path, bytes, sizeof bytes) : 0;
+    const int fd = S_ISLNK(st.st_mode) ? -1 : open(path, O_RDONLY | O_NOFOLLOW);
+    if (fd >= 0) {
+        size = read(fd, bytes, sizeof bytes);
+        must(close(fd) == 0 && size == (ssize_t)(st.st_size < (off_t)sizeof bytes ? st.st_size : (off_t)sizeof bytes), path);
+    }
+    seen = size < 0 ? 0 : mix((unsigned long)size, bytes, (size_t)size);
+    return size < 0 || (fd < 0 && !S_ISLNK(st.st_mode)) ? errno : 0;
+}
+
+/* ---- the rest of both ---- */
 
 static int op_rename(const char *from, const char *to)
 {
@@ -328,7 +419,40 @@ static int op_replace(const char *path, bool by_directory)
     if (result != 0) {
         return result;
     }
-    return by_directory ? done(mkdir(path, 0711)) : op_write(path, O_CREAT | O_EXCL);
+    return by_directory ? done(mkdir(path, guest ? 0777 : 0711)) : op_write(path, O_CREAT | O_EXCL);
+}
+
+/* The same number for the same errno wherever it was compiled. */
+static int plain(int error)
+{
+    static const int known[] = { 0, EPERM, ENOENT, EIO, EACCES, EBUSY, EEXIST, EXDEV, ENOTDIR, EISDIR, EINVAL, EMFILE, EFBIG, ENOSPC, EROFS, EMLINK,
+                                 ENAMETOOLONG, ENOTEMPTY, ELOOP };
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
+        if (known[i] == error) {
+            return (int)i;
+        }
+    }
+    return 1000 + error;
+}
+
+static int set_mode_or_times(const char *path)
+{
+#ifndef __wasi__
+    if (!guest) {
+        return op_chmod(path);
+    }
+#endif
+    return op_times(path);
+}
+
+static int map_or_look(const char *path)
+{
+#ifndef __wasi__
+    if (!guest) {
+        return op_mmap(path);
+    }
+#endif
+    return op_look(path);
 }
 
 static void operate(long number, unsigned index)
@@ -338,6 +462,7 @@ static void operate(long number, unsigned index)
     choose(b);
     const unsigned which = below(15);
     int result = -1;
+    seen = 0;
     if (is_straight(a) && is_straight(b)) {
         switch (which) {
         case 0: result = op_write(a, O_CREAT | O_EXCL); break;
@@ -351,25 +476,30 @@ static void operate(long number, unsigned index)
         case 8: result = done(symlink(b, a)); break;
         case 9: result = op_unlink(a); break;
         case 10: result = op_rmdir(a); break;
-        case 11: result = op_chmod(a); break;
-        case 12: result = done(mkdir(a, 0700 | below(0100))); break;
+        case 11: result = set_mode_or_times(a); break;
+        case 12: result = done(mkdir(a, (0700 | below(0100)) | (guest ? 0777 : 0))); break;
         case 13: result = op_replace(a, below(2) != 0); break;
-        case 14: result = op_mmap(a); break;
+        case 14: result = map_or_look(a); break;
         default: break;
         }
     }
-    printf("%ld.%u: %u %s %s: %d\n", number, index, which, a, b, result);
+    printf("%ld.%u: %u %s %s: %d %lu\n", number, index, which, a, b, plain(result), seen);
 }
 
 int main(int argc, char **argv)
 {
     char dir[32];
+#ifdef __wasi__
+    guest = true;
+#else
     (void)umask(022);
+    guest = argc > 1 && strcmp(argv[1], "guest-model") == 0;
+#endif
     if (argc < 5) {
         return 2;
     }
     must(chdir(argv[2]) == 0, argv[2]);
-    models = strcmp(argv[1], "model") == 0;
+    models = strcmp(argv[1], "model") == 0 || strcmp(argv[1], "guest-model") == 0;
     const long first = strtol(argv[3], NULL, 10), count = strtol(argv[4], NULL, 10);
     for (long i = first; i < first + count; i++) {
         (void)snprintf(dir, sizeof dir, "s%ld", i);
@@ -385,7 +515,7 @@ int main(int argc, char **argv)
         for (unsigned k = 0; k < OPERATIONS; k++) {
             operate(i, k);
         }
-        must(chdir("..") == 0, "..");
+        must(chdir(argv[2]) == 0, argv[2]); /* a guest's ".." would stay in its text */
     }
     return 0;
 }

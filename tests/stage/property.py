@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """tests/stage/property.py - random sequences of file operations on a staged tree and on a plain copy of it must come out the same.
 
-usage: property.py --bvisor PROGRAM --ops PROGRAM [--sequences N] [--seed N] [--as root|user]
+usage: property.py --bvisor PROGRAM --ops PROGRAM [--guest ops.c] [--sequences N] [--seed N] [--as root|user]
+With --guest the sequences are run by ops.c compiled for wasm32-wasi, under the Wasm backend.
 Each batch makes many small trees, copies them, runs a sequence on each tree under `bvisor run --stage` and the same on the copy (ops.c says
 what overlayfs documents as different). The answers of all operations must be equal; the host's tree must be as before until the commit, equal
 to the copy byte for byte after it, and as before after a discard (every second batch). TAP on stdout.
@@ -73,12 +74,17 @@ class Batch:
             os.link(os.path.join(self.plain, tree, "f1"), os.path.join(self.plain, tree, "d2", "f1"))
         before = picture(self.staged)
         seed = str(self.options.seed)
-        run = subprocess.run([self.options.bvisor, "run", "--rw", self.staged, "--ro", os.path.dirname(self.options.ops), "--stage", "--capture", "0",
-                              "--journal", os.path.join(self.top, "state"), self.options.ops, "run", self.staged, *self.range, seed],
+        ran, roots = self.options.ops, ["--ro", os.path.dirname(self.options.ops)]
+        if self.options.guest:
+            ran, roots = self.options.guest, ["--cpu", "60s"]
+        run = subprocess.run([self.options.bvisor, "run", "--rw", self.staged, *roots, "--stage", "--capture", "0",
+                              "--journal", os.path.join(self.top, "state"), ran, "run", self.staged, *self.range, seed],
                              check=False, capture_output=True)
-        model = subprocess.run(self.ops("model", self.plain, seed), check=False, capture_output=True)
+        model = subprocess.run(self.ops("guest-model" if self.options.guest else "model", self.plain, seed), check=False, capture_output=True)
         if run.returncode != 0 or model.returncode != 0:
             return f"exit {run.returncode} {run.stderr[-300:]!r}, model {model.returncode} {model.stderr[-300:]!r}"
+        if run.stdout.count(b"\n") != model.stdout.count(b"\n") or run.stdout.count(b"\n") < int(self.range[1]):
+            return f"{run.stdout.count(bytes([10]))} operations staged, {model.stdout.count(bytes([10]))} on the plain copy"
         for one, other in zip(run.stdout.splitlines(), model.stdout.splitlines()):
             if one != other:
                 return f"staged {one.decode()}, plain {other.decode()}"
@@ -100,10 +106,25 @@ class Batch:
         return f"kept afterwards: {self.attempts()}" if self.attempts() else None
 
 
+def compile_guest(source, work):
+    """ops.c as a module, or why there is none."""
+    module = os.path.join(work, "ops.wasm")
+    clang = shutil.which("clang-14")
+    if not clang:
+        return None, "no clang-14"
+    flags = ["--target=wasm32-wasi", "--sysroot=/usr", "-O2", "-D_GNU_SOURCE"]
+    for words in ([*flags, "-c", "-o", module + ".o", source], [*flags, "-o", module, module + ".o"]):
+        done = subprocess.run([clang, *words], check=False, capture_output=True)
+        if done.returncode != 0:
+            return None, "ops.c cannot be compiled for wasm32-wasi: " + done.stderr.decode(errors="replace")[:300]
+    return module, None
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--bvisor", required=True)
     parser.add_argument("--ops", required=True)
+    parser.add_argument("--guest", default=None)
     parser.add_argument("--sequences", type=int, default=10000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--as", dest="user", choices=["root", "user"], default=None)
@@ -116,6 +137,12 @@ def main():
     for name in ("bvisor", "ops"):  # out of directories that an ordinary user may not enter
         shutil.copy(getattr(options, name), os.path.join(home, "bin", name))
         setattr(options, name, os.path.join(home, "bin", name))
+    if options.guest:
+        options.guest, missing = compile_guest(options.guest, os.path.join(home, "bin"))
+        if missing:
+            print(f"1..0 # SKIP {missing}")
+            return 1 if os.environ.get("BV_TESTS_MUST_RUN") == "1" else 77
+        os.chmod(options.guest, 0o644)
     os.chmod(home, 0o755)
     if options.user == "user" and os.geteuid() == 0:
         os.chown(home, 1000, 1000)

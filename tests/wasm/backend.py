@@ -42,11 +42,11 @@ def ok(good, name, detail=""):
 class Run:
     """One run of the command with its report, its output, its memory and its time."""
 
-    def __init__(self, *words, verb="run", stdin=None, fds=(), env=None, timeout=120, cwd=None, head=None):
+    def __init__(self, *words, verb="run", stdin=None, fds=(), env=None, timeout=120, cwd=None, head=None, journal=("--no-journal",)):
         self.path = os.path.join(top, "report.json")
         if os.path.exists(self.path):
             os.unlink(self.path)
-        command = [B, verb, "--no-journal", "-q", "--report", self.path, *words] if verb == "run" else [B, verb, *words]
+        command = [B, verb, *journal, "-q", "--report", self.path, *words] if verb == "run" else [B, verb, *words]
         begin = time.monotonic()
         out = tempfile.TemporaryFile()
         err = tempfile.TemporaryFile()
@@ -302,13 +302,37 @@ def expose():
     ok("secret words" not in r.out and r.status != 0, "nothing beside it", r)
 
 
+def staging():
+    """commit_artifact discard_artifact list_outputs"""
+    state = ("--journal", os.path.join(top, "state"))
+    for how in ("--commit", "--discard", "--stage"):
+        rw = place("staged" + how)
+        write(os.path.join(rw, "old"), "original")
+        before = guests.tree(rw), os.stat(os.path.join(rw, "old")).st_ctime_ns, os.stat(rw).st_ctime_ns
+        r = Run("--rw", rw, how, act, "write", os.path.join(rw, "old"), "ORI", journal=state)
+        ok(r.status == 0 and r.facts("artifact_staged"), f"{how}: a guest writes to a staged root", r)
+        ok("yes" in str(r.facts("process_confined")), f"{how}: behind the second wall all the same", r)
+        ok([(item["change"], item["path"]) for item in r.body["artifacts"]] == [("modified", "old")], f"{how}: the report lists what it changed", r)
+        ok(r.budget("storage_bytes")["observed"] == 8, f"{how}: the copy counts", r)
+        if how == "--commit":
+            ok(content(os.path.join(rw, "old")) == b"ORIginal", "--commit: the host's file is the guest's now", r)
+        else:
+            after = guests.tree(rw), os.stat(os.path.join(rw, "old")).st_ctime_ns, os.stat(rw).st_ctime_ns
+            ok(before == after, f"{how}: the host's files are as they were, times of change included", r)
+        kept = subprocess.run([B, "artifacts", "list", *state], capture_output=True, check=False).stdout.decode().split("\n")
+        ok(len([line for line in kept if line]) == (how == "--stage"), f"{how}: what is kept", kept)
+    rw = place("staged-small")
+    write(os.path.join(rw, "old"), "x" * 5000)
+    r = Run("--rw", rw, "--discard", "--storage", "4096", act, "write", os.path.join(rw, "old"), "y", journal=state)
+    ok(r.status != 0 and r.denied("storage_bytes") == 1 and content(os.path.join(rw, "old")) == b"x" * 5000, "a copy beyond the limit is not made", r)
+    r = Run("--rw", rw, "--commit", act, "nosuchact", journal=state)
+    ok(r.status != 0 and content(os.path.join(rw, "old")) == b"x" * 5000, "a run that failed commits nothing", r)
+
+
 def refusals():
-    """network_allow_list network_allow_all spawn_allow_threads spawn_allow_descendants commit_artifact discard_artifact list_outputs"""
-    rw = place("rw")
+    """network_allow_list network_allow_all spawn_allow_threads spawn_allow_descendants"""
     for words, kind in ((["--net", "example.org:443"], "network_allow_list"), (["--net", "all"], "network_allow_all"),
-                        (["--spawn", "threads"], "spawn_allow_threads"), (["--spawn", "any"], "spawn_allow_descendants"),
-                        (["--rw", rw, "--commit"], "commit_artifact"), (["--rw", rw, "--discard"], "discard_artifact"),
-                        (["--rw", rw, "--stage"], "list_outputs")):
+                        (["--spawn", "threads"], "spawn_allow_threads"), (["--spawn", "any"], "spawn_allow_descendants")):
         r = Run(*words, nothing)
         ok(r.refused(kind) and r.err.count("bvisor: refused") >= 1, f"{kind} is refused at planning", r)
     r = Run("--backend", "wasm", B)
@@ -624,7 +648,7 @@ def registered():
 
 
 CASES = [(roots, True), (working_directory, True), (environment, True), (descriptors, True), (streams, True), (temp_root, True), (expose, True),
-         (refusals, False),
+         (staging, True), (refusals, False),
          (imports, False), (endings, False), (cpu, False), (wall, False), (resident_budget, False), (processes, False), (handles, True),
          (storage, True), (farms, True),
          (swap, True), (bombs, False), (confinement, True)]

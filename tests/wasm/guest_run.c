@@ -1,6 +1,6 @@
 /* tests/wasm/guest_run.c - runs one module under the engine and WASI, as plainly as a driver can be.
  *
- *     guest_run [--root HOST=NAME[:ro|:wo]]... [--tmp HOST] [--cwd PATH] [--env N=V]... [--handles N] [--storage N] [--memory N]
+ *     guest_run [--stage DIR] [--root HOST=NAME[:ro|:wo]]... [--tmp HOST] [--cwd PATH] [--env N=V]... [--handles N] [--storage N] [--memory N]
  *               [--fuel N] [--slice N] [--frozen] [--seed N] [--usage] [--count-each] MODULE [ARG...]
  *
  * stdin, stdout and stderr are the guest's. Ends with the guest's code, 134 after a trap (its text on stderr), 126 when the
@@ -25,14 +25,17 @@
 static struct bv_wasi_root roots[ROOTS_MAX];
 static const char *env[ENV_MAX];
 static struct bv_wasm_budget budget = { .limit_bytes = UINT64_MAX };
+static struct bv_wasi_stage stages[ROOTS_MAX]; /* of roots that come after --stage: DIR/upper and DIR/work */
 static struct bv_wasi_options options = { .stdin_fd = 0,
                                           .roots = roots,
+                                          .stages = stages,
                                           .env = env,
                                           .handles_max = UINT64_MAX,
                                           .storage_max_bytes = UINT64_MAX,
                                           .budget = &budget };
 static uint64_t fuel_limit = UINT64_MAX, slice = 1000000;
 static bool usage_wanted, count_each;
+static const char *stage_dir;
 static unsigned waits;
 
 static _Noreturn void give_up(const char *what, const char *why)
@@ -83,6 +86,18 @@ static void add_root(char *spec, enum bv_wasi_root_kind kind)
         root->name = name;
     }
     root->fd = open(spec, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    struct bv_wasi_stage *stage = &stages[options.root_count - 1];
+    *stage = (struct bv_wasi_stage){ -1, -1 };
+    if (stage_dir) {
+        const int dir = open(stage_dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        stage->upper_fd = openat(dir, "upper", O_PATH | O_DIRECTORY | O_CLOEXEC);
+        stage->work_fd = openat(dir, "work", O_PATH | O_DIRECTORY | O_CLOEXEC);
+        if (stage->upper_fd < 0 || stage->work_fd < 0) {
+            give_up(stage_dir, strerror(errno));
+        }
+        (void)close(dir);
+        stage_dir = NULL;
+    }
     if (root->fd < 0 || options.root_count == ROOTS_MAX) {
         give_up(spec, strerror(errno));
     }
@@ -110,6 +125,8 @@ static char **read_options(char **argument)
         }
         if (strcmp(name, "root") == 0) {
             add_root(value, BV_WASI_ROOT_DECLARED);
+        } else if (strcmp(name, "stage") == 0) {
+            stage_dir = value;
         } else if (strcmp(name, "tmp") == 0) {
             add_root(value, BV_WASI_ROOT_TEMP);
         } else if (strcmp(name, "cwd") == 0) {

@@ -105,6 +105,25 @@ def difference(a, b):
     return "\n".join(pairs) or f"{len(left)} lines and {len(right)}"
 
 
+def staged(work, runner, name):
+    """The same program in a staged root: the same answers, and nothing of it in the host's directory."""
+    source = os.path.join(HERE, "guests", name + ".c")
+    native, module = build(work, source, False), build(work, source, True)
+    places = [os.path.join(work, name + "-" + side) for side in ("plain", "lower", "stage")]
+    for place in (*places, places[2] + "/upper", places[2] + "/work"):
+        os.mkdir(place)
+    a = run([native], places[0], b"", {})
+    before = os.stat(places[1]).st_ctime_ns
+    b = run([runner, "--stage", places[2], "--root", f"{places[1]}=/data", module], places[1], b"", {})
+    ok(a == b and len(a[0]) > 20, f"{name}, staged: prints and ends the same, {a[0].count(chr(10))} lines", difference(a[0], b[0]) + b[1])
+    left, right = tree(places[0]), tree(places[2] + "/upper")
+    ok(left == right, f"{name}, staged: leaves the same in the upper layer, {len(left.split(chr(10)))} entries", difference(left, right))
+    ok(os.listdir(places[1]) == [] and os.stat(places[1]).st_ctime_ns == before and os.listdir(places[2] + "/work") == [],
+       f"{name}, staged: the host's directory is untouched, the work directory empty")
+    for place in places:
+        shutil.rmtree(place)
+
+
 def compare(work, runner, name, arguments=(), env=None, stdin=b"", late=None):
     source = os.path.join(HERE, "guests", name + ".c")
     native, module = build(work, source, False), build(work, source, True)
@@ -221,6 +240,7 @@ def main():
             "words": lambda: compare(work, runner, "words", ["one", "two words", "", "\u00e9\U0001f427", "-x"],
                                      {"A": "1", "B": "two = 2"}, b"some\nlines\nof text"),
             "waits": lambda: compare(work, runner, "waits", late=b"late"),
+            "staged": lambda: [staged(work, runner, name) for name in ("files", "dirs", "links", "times", "errnos")],
             "outside": lambda: outside(work, runner),
             "limits": lambda: limits(work, runner),
             "endings": lambda: endings(work, runner),

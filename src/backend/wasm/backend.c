@@ -27,6 +27,7 @@ static const struct bv_backend_ops guest_ops = {
     .close_run = guest_close_run,
     .close = close_context,
     .examine = guest_examine,
+    .try_staging = guest_try_staging,
 };
 
 static enum bv_status check_options(const struct bv_wasm_backend_options *options,

@@ -29,6 +29,7 @@
 
 #include "backend/linux/linux.h"
 #include "base/check.h"
+#include "base/error.h"
 #include "sys/uapi_landlock.h"
 
 /* What is left, by whom it is used. Arguments are judged for two: nothing becomes executable. */
@@ -116,6 +117,21 @@ static const uint16_t calls[] = {
     SYS_exit,
     SYS_exit_group,
 };
+/* Only when the run is staged: copies and whiteouts, and what this process does with them once the guest is gone (src/stage). */
+static const uint16_t staging_calls[] = {
+    SYS_copy_file_range,
+    SYS_mknodat,
+    SYS_getxattr,
+    SYS_setxattr,
+    SYS_flistxattr,
+    SYS_fgetxattr,
+    SYS_fsetxattr,
+    SYS_fremovexattr,
+    SYS_chmod,
+    SYS_fchown,
+    SYS_flock,
+    SYS_syncfs,
+};
 static const uint16_t mapping_calls[] = { SYS_mmap,
                                           SYS_mprotect }; /* the third argument is the protection */
 
@@ -141,10 +157,14 @@ static int add_rule(struct guest_run *run, int ruleset, int fd, uint64_t access)
     return result_of(syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0));
 }
 
-/* What a directory of the guest's may be used for; an access of wasi.h. */
-static enum bv_access plain_access(enum bv_wasi_access access)
+/* What a directory of the guest's may be used for; an access of wasi.h. The host's tree below a staged one is only read, unless this process
+ * commits to it when the guest is gone. */
+static enum bv_access plain_access(const struct guest_run *run, size_t index)
 {
-    switch (access) {
+    if (run->upper_fds[index] >= 0) {
+        return run->execution->intent->commit ? BV_ACCESS_READ_WRITE : BV_ACCESS_READ;
+    }
+    switch (run->world.places[index].root.access) {
     case BV_WASI_READ: return BV_ACCESS_READ;
     case BV_WASI_WRITE: return BV_ACCESS_WRITE;
     case BV_WASI_READ_WRITE: return BV_ACCESS_READ_WRITE;
@@ -152,14 +172,43 @@ static enum bv_access plain_access(enum bv_wasi_access access)
     BV_UNREACHABLE();
 }
 
+/* The attempt's quarantine, in which whiteouts are devices, and to remove it itself. */
+static int add_quarantine(struct guest_run *run, int ruleset, uint64_t abi)
+{
+    const struct bv_execution *execution = run->execution;
+    if (execution->staged_count == 0) {
+        return 0;
+    }
+    char path[BV_PATH_MAX_BYTES + 1];
+    bv_copy_text(path, sizeof path, execution->staged[0].dir);
+    int result = 0;
+    for (int level = 0; result == 0 && level < 2; level++) { /* DIR/quarantine/bvisor-ATTEMPT/rN */
+        char *slash = strrchr(path, '/');
+        BV_ASSERT(slash && slash > path);
+        *slash = '\0';
+        const int fd = result_of(open(path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+        if (fd < 0) {
+            return fd;
+        }
+        result = add_rule(run, ruleset, fd, level > 0 ? LANDLOCK_ACCESS_FS_REMOVE_DIR
+                                                      : linux_landlock_access(abi, BV_ACCESS_READ_WRITE, false, true) |
+                                                            LANDLOCK_ACCESS_FS_MAKE_CHAR);
+        (void)close(fd);
+    }
+    return result;
+}
+
 static int add_rules(struct guest_run *run, int ruleset, uint64_t abi)
 {
     const uint64_t handled = linux_landlock_handled_fs(abi);
     int result = 0;
     for (size_t i = 0; result == 0 && i < run->world.place_count; i++) {
-        const enum bv_access access = plain_access(run->world.places[i].root.access);
+        const enum bv_access access = plain_access(run, i);
         result = add_rule(run, ruleset, run->root_fds[i],
                           linux_landlock_access(abi, access, false, true));
+    }
+    if (result == 0) {
+        result = add_quarantine(run, ruleset, abi);
     }
     if (result == 0 && run->temp.fd >= 0) { /* to remove the empty directory itself */
         result = add_rule(run, ruleset, run->temp.parent_fd, LANDLOCK_ACCESS_FS_REMOVE_DIR);
@@ -222,7 +271,7 @@ struct runs {
     size_t count;
 };
 struct program {
-    struct sock_filter code[4 * (BV_COUNT(calls) + BV_COUNT(mapping_calls)) + 16];
+    struct sock_filter code[4 * (BV_COUNT(calls) + BV_COUNT(staging_calls) + BV_COUNT(mapping_calls)) + 16];
     size_t count;
 };
 
@@ -232,12 +281,15 @@ static void add(struct program *program, struct sock_filter instruction)
     program->code[program->count++] = instruction;
 }
 
-static void find_runs(struct runs *runs)
+static void find_runs(struct runs *runs, bool stages)
 {
     uint8_t verdict[NUMBERS] = { 0 };
     for (size_t i = 0; i < BV_COUNT(calls); i++) {
         BV_ASSERT(calls[i] < NUMBERS);
         verdict[calls[i]] = VERDICT_ALLOW;
+    }
+    for (size_t i = 0; stages && i < BV_COUNT(staging_calls); i++) {
+        verdict[staging_calls[i]] = VERDICT_ALLOW;
     }
     for (size_t i = 0; i < BV_COUNT(mapping_calls); i++) {
         verdict[mapping_calls[i]] = VERDICT_JUDGE;
@@ -281,11 +333,11 @@ static void add_tree(struct program *program, const struct runs *runs, size_t lo
     add_tree(program, runs, middle, high);
 }
 
-static int restrict_calls(void)
+static int restrict_calls(bool stages)
 {
     struct runs runs;
     struct program program = { .count = 0 };
-    find_runs(&runs);
+    find_runs(&runs, stages);
     add(&program, (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
                                                offsetof(struct seccomp_data, arch)));
     add(&program, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AUDIT_ARCH_X86_64, 1, 0));
@@ -349,7 +401,7 @@ int guest_confine(struct guest_run *run)
     int result = prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 ? 0 : -errno;
     result = result == 0 ? restrict_files(run, abi) : result;
     result = result == 0 ? drop_capabilities() : result;
-    result = result == 0 ? restrict_calls() : result;
+    result = result == 0 ? restrict_calls(run->execution->staged_count > 0) : result;
     if (result < 0) {
         return result;
     }

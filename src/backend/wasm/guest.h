@@ -17,6 +17,7 @@ enum guest_word {
     GUEST_FUEL_PER_MICRO, /* units that one microsecond of the CPU budget is */
     GUEST_OPENAT2,        /* 1: paths can be resolved beneath a directory */
     GUEST_LANDLOCK_ABI,   /* what this process will confine itself by; 0: it does not */
+    GUEST_STAGING,        /* 1: what a guest writes can be staged in the state directory */
 };
 
 /* The keys of the probed facts: probe.c writes them, profile.c and the texts read them. */
@@ -28,6 +29,7 @@ enum guest_word {
 #define GUEST_FACT_CONFINE  "confine_process" /* "asked" or "not asked" */
 #define GUEST_FACT_LANDLOCK "landlock_abi"
 #define GUEST_FACT_SECCOMP  "seccomp"
+#define GUEST_FACT_STAGING  "staging" /* only where staging was asked for */
 #define GUEST_ENGINE        "bvisor wasm interpreter"
 
 #define GUEST_FUEL_PER_MICRO_DEFAULT 1000u
@@ -107,6 +109,7 @@ struct guest_run {
     const struct bv_execution *execution;
     struct guest_context *context;
     int root_fds[GUEST_ROOTS_MAX];
+    int upper_fds[GUEST_ROOTS_MAX], work_fds[GUEST_ROOTS_MAX]; /* of staged places; -EBADF: of others */
     struct guest_temp temp;
     struct guest_streams streams;
     struct bv_end input;
@@ -153,6 +156,8 @@ void guest_witness(struct guest_run *run);
 
 /* probe.c, profile.c, classify.c, offer.c */
 enum bv_status guest_probe(void *context, struct bv_snapshot *facts, struct bv_error *error);
+enum bv_status guest_try_staging(void *context, const char *dir, const char *const *roots, size_t root_count, struct bv_snapshot *facts,
+                                 struct bv_error *error);
 void guest_profile(void *context, const struct bv_snapshot *facts, struct bv_profile *profile);
 void guest_classify(void *context, const struct bv_profile *profile, const struct bv_intent *intent,
                     const struct bv_requirement *requirement, struct bv_verdict *ret_verdict);

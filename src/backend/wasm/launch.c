@@ -36,6 +36,40 @@ void guest_end(struct guest_run *run, enum bv_outcome outcome, int cause, const 
 
 /* ---- directories ---- */
 
+/* The quarantine's directory for what is written to this tree; NULL: nothing was prepared. */
+static const char *stage_of(const struct bv_execution *execution, const char *source)
+{
+    for (size_t i = 0; i < execution->staged_count; i++) {
+        if (strcmp(execution->staged[i].root, source) == 0) {
+            return execution->staged[i].dir;
+        }
+    }
+    return NULL;
+}
+
+/* A writable tree of a staged run: what is written goes to its quarantine. The root of that belongs to this process from here on: once it is
+ * confined it can use no other's, and what may be changed is asked of the host's directory each time. */
+static void open_stage(struct guest_run *run, size_t index)
+{
+    const struct guest_place *place = &run->world.places[index];
+    const char *dir = stage_of(run->execution, place->source);
+    const int stage = dir ? bv_sys_host.open_resolved(dir) : -ENOENT;
+    int result = stage;
+    if (stage >= 0) {
+        run->upper_fds[index] = bv_fd_above_stdio(openat(stage, "upper", O_PATH | O_DIRECTORY | O_CLOEXEC));
+        run->work_fds[index] = bv_fd_above_stdio(openat(stage, "work", O_PATH | O_DIRECTORY | O_CLOEXEC));
+        result = run->upper_fds[index] < 0 ? run->upper_fds[index] : run->work_fds[index];
+        (void)close(stage);
+    }
+    if (result >= 0 && fchownat(run->upper_fds[index], "", geteuid(), (gid_t)-1, AT_EMPTY_PATH) != 0) {
+        result = -errno;
+    }
+    if (result < 0) {
+        guest_end(run, BV_OUTCOME_SUPERVISOR_FAULT, -1, "%.180s: is to be staged, and its quarantine cannot be opened: %s", place->source,
+                  strerror(-result));
+    }
+}
+
 static void open_places(struct guest_run *run)
 {
     struct guest_world *world = &run->world;
@@ -58,6 +92,9 @@ static void open_places(struct guest_run *run)
                       strerror(place->source ? -run->root_fds[i] : errno));
         }
         place->root.fd = run->root_fds[i];
+        if (!run->ended && place->source && run->execution->intent->staged && (place->root.access & BV_WASI_WRITE) != 0) {
+            open_stage(run, i);
+        }
     }
 }
 
@@ -208,6 +245,7 @@ static void make_world(struct guest_run *run)
     const struct bv_execution *execution = run->execution;
     struct guest_world *world = &run->world;
     struct bv_wasi_root roots[GUEST_ROOTS_MAX];
+    struct bv_wasi_stage stages[GUEST_ROOTS_MAX];
     const char *why = NULL;
     if (world->cwd_outside) {
         guest_end(run, BV_OUTCOME_UNSUPPORTED, -1, "the working directory %.200s lies in no root",
@@ -216,6 +254,7 @@ static void make_world(struct guest_run *run)
     }
     for (size_t i = 0; i < world->place_count; i++) {
         roots[i] = world->places[i].root;
+        stages[i] = (struct bv_wasi_stage){ run->upper_fds[i], run->work_fds[i] };
     }
     const struct bv_wasi_options options = {
         .args = run->args,
@@ -224,6 +263,7 @@ static void make_world(struct guest_run *run)
         .env_count = execution->intent->env_count,
         .roots = roots,
         .root_count = world->place_count,
+        .stages = stages,
         .dot_root = world->dot_root,
         .dot_path = world->dot_path,
         .stdin_fd = run->input.kind == BV_END_NONE ? -1 : run->input.fd,
@@ -372,7 +412,7 @@ static struct guest_run *run_new(struct guest_context *context,
     run->verdict.cause = -1;
     guest_lower(execution->intent, execution->profile->word[GUEST_FUEL_PER_MICRO], &run->world);
     for (size_t i = 0; i < BV_COUNT(run->root_fds); i++) {
-        run->root_fds[i] = -EBADF;
+        run->root_fds[i] = run->upper_fds[i] = run->work_fds[i] = -EBADF;
     }
     return run;
 }

@@ -108,6 +108,8 @@ void guest_release(struct guest_run *run)
     bv_wasm_module_free(BV_TAKE(run->module));
     for (size_t i = 0; i < run->world.place_count; i++) {
         close_fd(&run->root_fds[i]);
+        close_fd(&run->upper_fds[i]);
+        close_fd(&run->work_fds[i]);
     }
     bv_end_close(&run->input);
     bv_end_close(&run->streams.out[0].target);

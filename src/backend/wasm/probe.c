@@ -1,4 +1,5 @@
-/* backend/wasm/probe.c - what a guest's boundary needs of this machine: very little. Three calls that change nothing. */
+/* backend/wasm/probe.c - what a guest's boundary needs of this machine: very little. Three calls that change nothing;
+ * and, where staging is asked for, what the layer of copies needs of the state directory's file system, tried in a directory of the trial's. */
 #include "backend/wasm/guest.h"
 
 #include <errno.h>
@@ -8,7 +9,10 @@
 #include <linux/seccomp.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "sys/uapi_landlock.h"
@@ -77,4 +81,47 @@ enum bv_status guest_probe(void *pointer, struct bv_snapshot *facts, struct bv_e
     const long seccomp = syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action);
     return status == BV_OK ? set_result(facts, GUEST_FACT_SECCOMP, seccomp == 0 ? 0 : errno, error)
                            : status;
+}
+
+/* A whiteout, an opaque directory that takes its place, and a file's note of where it is from. What failed is named. */
+static int try_layers(int upper, int work, const char **ret_what)
+{
+    *ret_what = "whiteout";
+    if (mknodat(upper, "name", S_IFCHR, makedev(0, 0)) != 0) {
+        return errno;
+    }
+    *ret_what = "attributes";
+    const int dir = mkdirat(work, "new", 0700) == 0 ? openat(work, "new", O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+    int result = dir < 0 || fsetxattr(dir, "user.overlay.opaque", "y", 1, 0) != 0 ? errno : 0;
+    if (dir >= 0) {
+        (void)close(dir);
+    }
+    if (result == 0) {
+        *ret_what = "exchange";
+        result = renameat2(work, "new", upper, "name", RENAME_EXCHANGE) == 0 ? 0 : errno;
+    }
+    return result;
+}
+
+enum bv_status guest_try_staging(void *context, const char *dir, const char *const *roots, size_t root_count, struct bv_snapshot *facts,
+                                 struct bv_error *error)
+{
+    char text[96];
+    const char *what = "directories";
+    const int top = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    const int upper = top < 0 ? -1 : openat(top, "upper", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    const int work = upper < 0 ? -1 : openat(top, "work", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    const int result = work < 0 ? errno : try_layers(upper, work, &what);
+    const int held[] = { top, upper, work };
+    (void)context;
+    (void)roots; /* any directory can be read */
+    (void)root_count;
+    for (size_t i = 0; i < sizeof held / sizeof held[0]; i++) {
+        if (held[i] >= 0) {
+            (void)close(held[i]);
+        }
+    }
+    const char *name = result == 0 ? "ok" : strerrorname_np(result);
+    (void)snprintf(text, sizeof text, "%s%s%s", result == 0 ? "" : what, result == 0 ? "" : ": ", name ? name : "unknown error");
+    return bv_snapshot_set(facts, GUEST_FACT_STAGING, text, error);
 }

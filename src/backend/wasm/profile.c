@@ -37,9 +37,6 @@ static void ceiling_row(enum bv_requirement_kind kind, uint32_t attested,
     static const char no_socket[] =
         "a guest has no sockets: WASI preview 1 can make none, and none is handed in";
     static const char no_task[] = "no WebAssembly instruction and no WASI call makes a task";
-    static const char no_staging[] = "staging of writable roots is not part of this version";
-    static const char live[] =
-        "leave out --stage, --commit and --discard: writes to writable roots are then live";
     const uint32_t denials = attested | BV_CLAIM_DENIED_ATTEMPTS;
     switch (kind) {
     case BV_REQ_FILESYSTEM:
@@ -89,9 +86,34 @@ static void ceiling_row(enum bv_requirement_kind kind, uint32_t attested,
     case BV_REQ_KILL: enforce(verdict, BV_CLAIM_TERMINAL_OUTCOME, "wasm:interpreter_stops"); return;
     case BV_REQ_COMMIT_ARTIFACT:
     case BV_REQ_DISCARD_ARTIFACT:
-    case BV_REQ_LIST_OUTPUTS: refuse(verdict, no_staging, live); return;
+    case BV_REQ_LIST_OUTPUTS: return; /* ceiling_staging() */
     }
     BV_UNREACHABLE();
+}
+
+/* The layer of copies is ours; the state directory's file system must hold what it is made of. */
+static void ceiling_staging(const struct bv_profile *profile, uint32_t attested, struct bv_verdict *verdict)
+{
+    const char *value = fact(profile->facts, GUEST_FACT_STAGING);
+    if (profile->word[GUEST_STAGING]) {
+        enforce(verdict, attested | BV_CLAIM_FILESYSTEM_DELTA | BV_CLAIM_ARTIFACT_LINEAGE,
+                "wasm:copy_on_write_below_wasi");
+        return;
+    }
+    const bool tried = strcmp(value, "not probed") != 0;
+    char why[200];
+    (void)snprintf(why, sizeof(why), "%s (%s: %.60s)",
+                   tried ? "the state directory's file system cannot hold what a run stages"
+                         : "no state directory was given in which to stage",
+                   GUEST_FACT_STAGING, value);
+    refuse(verdict, why,
+           tried ? "a state directory on ext4, xfs, btrfs, or tmpfs since Linux 6.6: XDG_STATE_HOME or --journal DIR"
+                 : "set HOME or XDG_STATE_HOME, or --journal DIR");
+}
+
+static bool is_staging(int kind)
+{
+    return kind == BV_REQ_COMMIT_ARTIFACT || kind == BV_REQ_DISCARD_ARTIFACT || kind == BV_REQ_LIST_OUTPUTS;
 }
 
 static void fill_words(const struct bv_snapshot *facts, uint64_t word[64])
@@ -99,6 +121,7 @@ static void fill_words(const struct bv_snapshot *facts, uint64_t word[64])
     memset(word, 0, 64 * sizeof(word[0]));
     const uint64_t fuel = strtoull(fact(facts, GUEST_FACT_FUEL), NULL, 10);
     word[GUEST_FUEL_PER_MICRO] = fuel > 0 ? fuel : GUEST_FUEL_PER_MICRO_DEFAULT;
+    word[GUEST_STAGING] = strcmp(fact(facts, GUEST_FACT_STAGING), "ok") == 0;
     word[GUEST_OPENAT2] = strcmp(fact(facts, GUEST_FACT_OPENAT2), "ok") == 0;
     if (strcmp(fact(facts, GUEST_FACT_CONFINE), "asked") == 0 &&
         strcmp(fact(facts, GUEST_FACT_SECCOMP), "ok") == 0) {
@@ -117,6 +140,9 @@ void guest_profile(void *context, const struct bv_snapshot *facts, struct bv_pro
         struct bv_verdict *verdict = &profile->ceiling[kind];
         memset(verdict, 0, sizeof(*verdict));
         ceiling_row((enum bv_requirement_kind)kind, attested, verdict);
+        if (is_staging(kind)) {
+            ceiling_staging(profile, attested, verdict);
+        }
         if (!profile->word[GUEST_OPENAT2] && verdict->enforcement != BV_UNSUPPORTED) {
             char why[160];
             memset(verdict, 0, sizeof(*verdict));

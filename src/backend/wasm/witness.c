@@ -52,7 +52,9 @@ static void observe_usage(struct guest_run *run)
                    BV_WASI_HANDLES_CAP);
     tell(run, BV_HANDLE_COUNT, run->usage.handles_peak, run->usage.handles_refused > 0, text);
     tell(run, BV_STORAGE_BYTES, run->usage.storage_peak_bytes, run->usage.storage_refused > 0,
-         guest_writes(intent_of(run))
+         intent_of(run)->staged && guest_writes(intent_of(run))
+             ? "growth of files and links in the quarantine, copies of what was changed included, exact peak"
+         : guest_writes(intent_of(run))
              ? "growth of files and links by the guest's own calls, exact peak"
              : "structural: nothing is writable");
     tell(run, BV_NETWORK_BYTES, 0, false, "structural: a guest has no socket");
@@ -77,6 +79,10 @@ static void observe_places(struct guest_run *run)
     (void)bv_observe_fact(observation, "filesystem_confined",
                           "%zu roots, WASI preopens resolved beneath open directories",
                           intent->root_count);
+    if (intent->staged) {
+        (void)bv_observe_fact(observation, "artifact_staged", "%zu writable trees, copy on write below WASI",
+                              run->execution->staged_count);
+    }
     if (intent->temp_root) {
         (void)bv_observe_fact(observation, "temp_root_created", GUEST_TEMP_NAME " size=%llu",
                               (unsigned long long)intent->temp_bytes);
