@@ -42,8 +42,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (total > BV_FRAME_MAX_BYTES || !(wrapped = malloc(total))) {
         return 0;
     }
-    memcpy(wrapped, "BVFRAME1\x02\0\0\0", 12);
+    memcpy(wrapped, "BVFRAME1", 8);
     for (unsigned i = 0; i < 4; i++) {
+        wrapped[8 + i] = (uint8_t)(BV_FRAME_VERSION >> (8 * i));
         wrapped[12 + i] = (uint8_t)(total >> (8 * i));
     }
     if (size > 0) {
